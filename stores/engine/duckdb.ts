@@ -1,0 +1,120 @@
+/**
+ * DuckDB in this process: one instance, a pool of connections, one statement at a time on each (two on
+ * one connection cut each other's results short).
+ */
+import {
+  type DuckDBConnection,
+  DuckDBInstance,
+  type DuckDBMaterializedResult,
+  type DuckDBValue,
+} from '@duckdb/node-api'
+
+export interface DatabaseOptions {
+  readonly threads: number
+  readonly memoryBytesMax: number
+  /** Where to spill; absent forbids spilling, so that running out of memory is a clean error. */
+  readonly spillDirectory?: string
+  /** SQL run once after opening, e.g. macros. */
+  readonly setupSql?: readonly string[]
+}
+
+type Parameters = readonly DuckDBValue[]
+type Row = Record<string, DuckDBValue>
+
+/** One connection, held exclusively. */
+export class Session {
+  readonly connection: DuckDBConnection
+
+  constructor(connection: DuckDBConnection) {
+    this.connection = connection
+  }
+
+  /** Runs to the end and keeps the whole result: only a materialised result reports every error. */
+  async run(sql: string, parameters: Parameters = []): Promise<DuckDBMaterializedResult> {
+    return await this.connection.run(sql, parameters.length === 0 ? undefined : [...parameters])
+  }
+
+  /** Rows as objects with DuckDB's own values: BIGINT is a bigint, DECIMAL a DuckDBDecimalValue. */
+  async rows<T = Row>(sql: string, parameters: Parameters = []): Promise<T[]> {
+    const result = await this.run(sql, parameters)
+    return (await result.getRowObjects()) as T[]
+  }
+
+  /** Commits when `work` returns, rolls back when it throws. */
+  async transaction<T>(work: () => Promise<T>): Promise<T> {
+    await this.run('BEGIN TRANSACTION')
+    try {
+      const value = await work()
+      await this.run('COMMIT')
+      return value
+    } catch (error) {
+      // A failed COMMIT has already ended the transaction; the first error is the one to report.
+      await this.run('ROLLBACK').catch(() => {})
+      throw error
+    }
+  }
+
+  /** Ends the running statement with an error; the connection stays usable. */
+  interrupt(): void {
+    this.connection.interrupt()
+  }
+}
+
+export class Database implements AsyncDisposable {
+  readonly #instance: DuckDBInstance
+  readonly #idle: Session[] = []
+  #isClosed = false
+
+  private constructor(instance: DuckDBInstance) {
+    this.#instance = instance
+  }
+
+  static async open(options: DatabaseOptions): Promise<Database> {
+    const instance = await DuckDBInstance.create(':memory:', {
+      threads: `${options.threads}`,
+      memory_limit: `${Math.floor(options.memoryBytesMax / 1024)}KiB`,
+      temp_directory: options.spillDirectory ?? '',
+      autoinstall_known_extensions: 'false',
+      autoload_known_extensions: 'false',
+      allow_community_extensions: 'false',
+    })
+    const database = new Database(instance)
+    // Truncating a time to a day or an hour must mean the same everywhere.
+    await database.run("SET GLOBAL TimeZone = 'UTC'")
+    for (const sql of options.setupSql ?? []) await database.run(sql)
+    return database
+  }
+
+  /** Lends a connection to `work`. */
+  async session<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    if (this.#isClosed) throw new Error('The database is closed.')
+    const session = this.#idle.pop() ?? new Session(await this.#instance.connect())
+    try {
+      return await work(session)
+    } finally {
+      if (this.#isClosed) session.connection.closeSync()
+      else this.#idle.push(session)
+    }
+  }
+
+  async run(sql: string, parameters: Parameters = []): Promise<void> {
+    await this.session(async (session) => {
+      await session.run(sql, parameters)
+    })
+  }
+
+  async rows<T = Row>(sql: string, parameters: Parameters = []): Promise<T[]> {
+    return await this.session((session) => session.rows<T>(sql, parameters))
+  }
+
+  async transaction<T>(work: (session: Session) => Promise<T>): Promise<T> {
+    return await this.session((session) => session.transaction(() => work(session)))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    for (const session of this.#idle.splice(0)) session.connection.closeSync()
+    this.#instance.closeSync()
+  }
+}

@@ -1,0 +1,32 @@
+/**
+ * The batch engine: runs a view's compiled SQL from table versions to staged Parquet files. Adapters:
+ * `duckdb-batch-engine.ts` (in this process), later any HiveServer2 engine.
+ */
+
+import type { OffsetRange } from '../../core/offsets.ts'
+import type { CompiledView } from '../../core/views/compiled-view.ts'
+import type { StagedFile } from '../lake/staging.ts'
+
+export interface RecomputeRequest {
+  readonly view: CompiledView
+  /** Columns of the curated table in order: files of older versions may lack some. */
+  readonly curatedColumns: readonly { readonly name: string; readonly type: string }[]
+  /** DuckDB-readable paths of the curated files to aggregate. */
+  readonly curatedFiles: readonly string[]
+  /** Only rows in these ranges count. */
+  readonly ranges: readonly OffsetRange[]
+  /** DuckDB-readable paths of published partials to merge with; none for a full recompute. */
+  readonly partialFiles: readonly string[]
+  readonly signal?: AbortSignal
+}
+
+export interface RecomputeResult {
+  readonly files: readonly StagedFile[]
+  readonly rowCount: number
+  /** Order-independent checksum over all partial rows: equal results have equal checksums. */
+  readonly checksum: string
+}
+
+export interface BatchEngine extends AsyncDisposable {
+  recompute(request: RecomputeRequest): Promise<RecomputeResult>
+}

@@ -1,0 +1,24 @@
+/**
+ * Logs and metrics. Each layer's `telemetry.ts` makes one function per signal from a {@link Telemetry};
+ * nothing else logs or counts.
+ */
+import { type DestinationStream, type Logger, pino } from 'pino'
+import { Registry } from 'prom-client'
+
+export interface Telemetry {
+  readonly logger: Logger
+  readonly registry: Registry
+}
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'silent'
+
+export function createTelemetry(level: LogLevel, destination?: DestinationStream): Telemetry {
+  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime }
+  const logger = destination === undefined ? pino(options) : pino(options, destination)
+  return { logger, registry: new Registry() }
+}
+
+/** For tests and tools that nobody watches. */
+export function silentTelemetry(): Telemetry {
+  return createTelemetry('silent')
+}
