@@ -70,6 +70,8 @@ export interface ReplaceRequest {
   readonly add: readonly DataFile[]
   /** New offsets; absent keeps them. */
   readonly offsets?: Offsets
+  /** New columns (a view whose definition changed has other partials); absent keeps them. */
+  readonly columns?: readonly Column[]
   /** Merged into the table's configuration. */
   readonly configuration?: Readonly<Record<string, string>>
   /** False for a compaction: same rows, other files. */
