@@ -1,0 +1,166 @@
+/**
+ * A lock between processes, as files of one folder: `<name>.lock.<generation>`. The highest generation
+ * is the lock. It is created whole by `link()`, which only one process can win, and is never removed
+ * by anybody but the holder of a higher one; letting go marks it as free. So a lock whose
+ * holder died is taken over by creating the next generation, and two that try cannot both win.
+ */
+
+import { randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { link, mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+
+/** Who holds the lock, to be named in a sentence. */
+export interface LockHolder {
+  readonly pid: number
+  readonly host: string
+  /** Clock ticks from boot to the process's start, so that a reused pid is not taken for it; null where unknown. */
+  readonly startTicks: string | null
+  /** What it does, e.g. `millrace up`. */
+  readonly purpose: string
+  readonly isFree: boolean
+}
+
+export type LockOutcome =
+  | { readonly kind: 'acquired'; readonly lock: AsyncDisposable }
+  | { readonly kind: 'held'; readonly holder: LockHolder }
+
+/** A holder on another host is believed to be alive while its file is younger than this. */
+const foreignSilenceMsMax = 30_000
+const heartbeatMs = 5000
+
+/** Takes the lock `name` of a folder (created if absent), or says who has it. Does not wait. */
+export async function acquireProcessLock(
+  folder: string,
+  name: string,
+  purpose: string,
+): Promise<LockOutcome> {
+  await mkdir(folder, { recursive: true })
+  for (;;) {
+    const generation = await highestGeneration(folder, name)
+    if (generation > 0) {
+      const path = lockPath(folder, name, generation)
+      const holder = await readHolder(path)
+      // Removed meanwhile: somebody took a higher generation.
+      if (holder === null) continue
+      if (await isAlive(holder, path)) return { kind: 'held', holder }
+    }
+    const lock = await tryGeneration(folder, name, generation + 1, purpose)
+    if (lock !== null) return { kind: 'acquired', lock }
+  }
+}
+
+function lockPath(folder: string, name: string, generation: number): string {
+  return join(folder, `${name}.lock.${generation}`)
+}
+
+async function generationsOf(folder: string, name: string): Promise<number[]> {
+  const start = `${name}.lock.`
+  const names = (await readdir(folder)).filter((file) => file.startsWith(start))
+  return names.map((file) => Number(file.slice(start.length))).filter(Number.isInteger)
+}
+
+async function highestGeneration(folder: string, name: string): Promise<number> {
+  return Math.max(0, ...(await generationsOf(folder, name)))
+}
+
+/** Null when another process was faster. */
+async function tryGeneration(
+  folder: string,
+  name: string,
+  generation: number,
+  purpose: string,
+): Promise<AsyncDisposable | null> {
+  const path = lockPath(folder, name, generation)
+  if (!(await createWhole(folder, path, purpose))) return null
+  // One that read the folder long ago may create a generation that others have already passed.
+  if ((await highestGeneration(folder, name)) > generation) {
+    await rm(path, { force: true })
+    return null
+  }
+  for (const old of await generationsOf(folder, name)) {
+    if (old < generation) await rm(lockPath(folder, name, old), { force: true })
+  }
+  return holdLock(path, purpose)
+}
+
+/** Creates the file with its content in one step; false if it exists. */
+async function createWhole(folder: string, path: string, purpose: string): Promise<boolean> {
+  const draft = join(folder, `.${randomUUID()}.draft`)
+  await writeFile(draft, contentOf(purpose, false))
+  try {
+    await link(draft, path)
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  } finally {
+    await rm(draft, { force: true })
+  }
+}
+
+function holdLock(path: string, purpose: string): AsyncDisposable {
+  const heartbeat = setInterval(() => {
+    const now = new Date()
+    // A missed heartbeat is made up for by the next one; only other hosts look at them.
+    utimes(path, now, now).catch(() => {})
+  }, heartbeatMs)
+  heartbeat.unref()
+  return {
+    [Symbol.asyncDispose]: async () => {
+      clearInterval(heartbeat)
+      await writeFile(path, contentOf(purpose, true))
+    },
+  }
+}
+
+function contentOf(purpose: string, isFree: boolean): string {
+  const startTicks = startTicksOf(process.pid)
+  const holder: LockHolder = { pid: process.pid, host: hostname(), startTicks, purpose, isFree }
+  return JSON.stringify(holder)
+}
+
+async function readHolder(path: string): Promise<LockHolder | null> {
+  try {
+    const text = await readFile(path, 'utf8')
+    // Only letting go rewrites the file in place, so a half-written one is a free one.
+    return text.endsWith('}') ? (JSON.parse(text) as LockHolder) : { ...nobody }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
+    throw error
+  }
+}
+
+const nobody: LockHolder = { pid: 0, host: '', startTicks: null, purpose: '', isFree: true }
+
+async function isAlive(holder: LockHolder, path: string): Promise<boolean> {
+  if (holder.isFree) return false
+  if (holder.host !== hostname()) {
+    // Gone since it was read: a higher generation exists, and taking the next one will show it.
+    const modifiedMs = await stat(path).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => 0,
+    )
+    return Date.now() - modifiedMs < foreignSilenceMsMax
+  }
+  try {
+    process.kill(holder.pid, 0)
+  } catch (error) {
+    // EPERM: it runs, as somebody else.
+    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false
+  }
+  const startTicks = startTicksOf(holder.pid)
+  return startTicks === null || holder.startTicks === null || startTicks === holder.startTicks
+}
+
+/** Field 22 of `/proc/<pid>/stat`; null on systems without it and for a process that has gone. */
+function startTicksOf(pid: number): string | null {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    // The second field is the name in parentheses and may hold anything.
+    return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? null
+  } catch {
+    return null
+  }
+}
