@@ -1,0 +1,277 @@
+/**
+ * The LMDB database under the embedded event log: keys, opening, one write queue, bounded mapping.
+ *
+ * All writes of a process go through `write`, which puts everything that waits into one transaction
+ * and one fsync (group commit). Standard LMDB commits: a transaction becomes visible, to this and
+ * every other process, only after its pages and its root are flushed. lmdb-js's overlapping sync would
+ * show records before they are durable; a reader could then store rows of offsets that a power loss
+ * gives to other records. So it is off.
+ */
+import { accessSync, closeSync, constants, fsyncSync, mkdirSync, openSync } from 'node:fs'
+import { join } from 'node:path'
+import { open, type RootDatabase } from 'lmdb'
+import { MillraceError } from '../../core/errors.ts'
+
+export type LogStore = RootDatabase<Buffer, Buffer>
+
+const formatVersion = '1'
+const kinds = {
+  meta: 0,
+  topic: 1,
+  partition: 2,
+  producer: 3,
+  batch: 4,
+  lease: 5,
+  group: 6,
+} as const
+
+const metaKey = Buffer.from([kinds.meta])
+
+export function topicKey(topic: string): Buffer {
+  return Buffer.concat([Buffer.from([kinds.topic]), Buffer.from(topic)])
+}
+
+/** End, earliest offset and bytes of a partition. */
+export function partitionKey(topicId: number, partition: number): Buffer {
+  return numbersKey(kinds.partition, topicId, partition, 0)
+}
+
+export function batchKey(topicId: number, partition: number, baseOffset: bigint): Buffer {
+  const key = numbersKey(kinds.batch, topicId, partition, 8)
+  key.writeBigUInt64BE(baseOffset, 9)
+  return key
+}
+
+/** What {@link batchKey} was given as base offset. */
+export function baseOffsetOf(key: Buffer): bigint {
+  return key.readBigUInt64BE(9)
+}
+
+export function producerKey(topicId: number, partition: number, producerId: string): Buffer {
+  return Buffer.concat([numbersKey(kinds.producer, topicId, partition, 0), Buffer.from(producerId)])
+}
+
+export function leaseKey(topicId: number, group: string): Buffer {
+  return Buffer.concat([numbersKey(kinds.lease, topicId, 0, 0), Buffer.from(group)])
+}
+
+export function groupKey(topicId: number, group: string): Buffer {
+  return Buffer.concat([numbersKey(kinds.group, topicId, 0, 0), Buffer.from(group)])
+}
+
+function numbersKey(kind: number, topicId: number, partition: number, spareBytes: number): Buffer {
+  const key = Buffer.alloc(9 + spareBytes)
+  key[0] = kind
+  key.writeUInt32BE(topicId, 1)
+  key.writeUInt32BE(partition, 5)
+  return key
+}
+
+/**
+ * Pages that were read stay mapped and count as this process's memory; after this many bytes the
+ * database is opened anew, which takes about 2 ms and gives them back to the page cache.
+ */
+const mappedBytesMax = 64 * 1024 * 1024
+/** Most bytes in one transaction, so that a reader of the commit does not wait for ever. */
+const transactionBytesMax = 32 * 1024 * 1024
+
+interface Waiting {
+  readonly bytes: number
+  /** Runs inside the transaction. A MillraceError thrown before the first put refuses only this. */
+  readonly apply: (store: LogStore) => unknown
+  readonly resolve: (value: never) => void
+  readonly reject: (error: unknown) => void
+}
+
+export class LogDatabase implements AsyncDisposable {
+  readonly directory: string
+  #store: LogStore
+  #waiting: Waiting[] = []
+  #running: Promise<void> | null = null
+  #reopening: Promise<void> | null = null
+  #mappedBytes = 0
+  #isClosed = false
+
+  /** Throws DATA_DIRECTORY_UNUSABLE. */
+  constructor(directory: string) {
+    this.directory = directory
+    try {
+      mkdirSync(directory, { recursive: true })
+      accessSync(directory, constants.W_OK)
+      this.#store = openStore(directory)
+      syncDirectory(directory)
+    } catch (error) {
+      throw unusable(directory, error)
+    }
+  }
+
+  /** Creates or checks the format record. */
+  async prepare(): Promise<void> {
+    const found = this.#store.get(metaKey)?.toString()
+    if (found === undefined) {
+      await this.write(0, (store) => store.put(metaKey, Buffer.from(formatVersion)))
+    } else if (found !== formatVersion) {
+      throw new MillraceError(
+        'DATA_DIRECTORY_UNUSABLE',
+        `Event log refused: '${this.directory}' has format '${found}', expected '${formatVersion}'. A newer millrace wrote it; start that one or choose another directory.`,
+      )
+    }
+  }
+
+  /** Runs synchronous reads on the newest commit. `bytes` of what it gives are counted as mapped. */
+  async view<T>(read: (store: LogStore) => T, bytes: (value: T) => number = () => 0): Promise<T> {
+    while (this.#reopening !== null) await this.#reopening
+    if (this.#isClosed) throw closedError()
+    this.#store.resetReadTxn()
+    const value = read(this.#store)
+    this.#mappedBytes += bytes(value)
+    if (this.#mappedBytes > mappedBytesMax) this.#pump()
+    return value
+  }
+
+  /** Runs `apply` in the next transaction; resolves when that is durable. */
+  write<T>(bytes: number, apply: (store: LogStore) => T): Promise<T> {
+    if (this.#isClosed) return Promise.reject(closedError())
+    return new Promise<T>((resolve, reject) => {
+      this.#waiting.push({ bytes, apply, resolve, reject })
+      this.#pump()
+    })
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    await this.#running
+    await this.#store.close()
+  }
+
+  #pump(): void {
+    this.#running ??= this.#drain().finally(() => {
+      this.#running = null
+      if (this.#waiting.length > 0) this.#pump()
+    })
+  }
+
+  async #drain(): Promise<void> {
+    // One turn of the event loop, so that appends made together share a transaction.
+    await Promise.resolve()
+    while (this.#waiting.length > 0) await this.#commit(this.#takeWaiting())
+    if (this.#mappedBytes > mappedBytesMax && !this.#isClosed) {
+      this.#reopening = this.#reopen()
+      await this.#reopening
+      this.#reopening = null
+    }
+  }
+
+  #takeWaiting(): Waiting[] {
+    let bytes = 0
+    let count = 0
+    for (const waiting of this.#waiting) {
+      bytes += waiting.bytes
+      if (count > 0 && bytes > transactionBytesMax) break
+      count += 1
+    }
+    return this.#waiting.splice(0, count)
+  }
+
+  async #commit(group: readonly Waiting[]): Promise<void> {
+    const outcomes: (() => void)[] = []
+    try {
+      // A child transaction, because only that is undone when a callback throws.
+      await this.#store.childTransaction(() => {
+        outcomes.length = 0
+        for (const waiting of group) outcomes.push(this.#applyOne(waiting))
+      })
+      for (const settle of outcomes) settle()
+    } catch (error) {
+      const failure = writeFailure(this.directory, await rootCause(error))
+      for (const { reject } of group) reject(failure)
+    }
+  }
+
+  #applyOne({ apply, resolve, reject }: Waiting): () => void {
+    try {
+      // The caller's type; `write` paired the two.
+      const value = apply(this.#store) as never
+      return () => resolve(value)
+    } catch (error) {
+      if (!(error instanceof MillraceError)) throw error
+      return () => reject(error)
+    }
+  }
+
+  async #reopen(): Promise<void> {
+    await this.#store.close()
+    this.#mappedBytes = 0
+    this.#store = openStore(this.directory)
+  }
+}
+
+function openStore(directory: string): LogStore {
+  const store = open<Buffer, Buffer>({
+    path: directory,
+    encoding: 'binary',
+    keyEncoding: 'binary',
+    overlappingSync: false,
+  })
+  // Slots of readers that were killed would keep deleted pages from being used again.
+  store.readerCheck()
+  return store
+}
+
+/** LMDB flushes its files, not the directory that names them. */
+function syncDirectory(directory: string): void {
+  for (const path of [directory, join(directory, '..')]) {
+    const descriptor = openSync(path, 'r')
+    try {
+      fsyncSync(descriptor)
+    } finally {
+      closeSync(descriptor)
+    }
+  }
+}
+
+/** lmdb-js gives "Commit failed" at once and the reason as a promise. */
+async function rootCause(error: unknown): Promise<unknown> {
+  if (!(error instanceof Error) || !('commitError' in error)) return error
+  try {
+    await error.commitError
+    return error
+  } catch (cause) {
+    return cause
+  }
+}
+
+function closedError(): MillraceError {
+  return new MillraceError('EVENT_LOG_UNAVAILABLE', 'Call refused: the event log has been closed.')
+}
+
+function unusable(directory: string, cause: unknown): MillraceError {
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  return new MillraceError(
+    'DATA_DIRECTORY_UNUSABLE',
+    `Event log refused: '${directory}' cannot be opened for writing (${reason}). Choose another directory or correct its permissions.`,
+    { cause },
+  )
+}
+
+const mapFull = -30792
+
+function writeFailure(directory: string, cause: unknown): MillraceError {
+  if (cause instanceof MillraceError) return cause
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+  const isFull =
+    code === mapFull || /no space left|MDB_MAP_FULL|file too large|disk quota/i.test(reason)
+  return isFull
+    ? new MillraceError(
+        'DISK_FULL',
+        `Append refused: the disk of '${directory}' is full (${reason}). Nothing of it was stored; free some space and it is tried again.`,
+        { cause },
+      )
+    : new MillraceError(
+        'EVENT_LOG_UNAVAILABLE',
+        `Append refused: the event log at '${directory}' cannot be written (${reason}).`,
+        { cause },
+      )
+}
