@@ -1,0 +1,74 @@
+/**
+ * The loop that keeps one pipeline's mirror up with the hot store, the lake and the published views.
+ * A failure leaves the mirror as it was: answers stay exact at the offsets they state, only older.
+ */
+import { offsetsBetween } from '../../core/offsets.ts'
+import type { Clock } from '../../stores/clock.ts'
+import type { HotStore } from '../../stores/hot-store/port.ts'
+import type { PipelineMirror } from './pipeline-mirror.ts'
+
+export interface FollowSettings {
+  /** How often the lake and the published views are looked at, and so the longest wait for hot rows. */
+  readonly lakePollIntervalMs: number
+  /** Rows of the hot store applied in one transaction. */
+  readonly hotReadBytesMax: number
+  /** Beyond this many offsets ahead of the lake no further hot rows are taken until the lake follows. */
+  readonly recentOffsetsMax: number
+}
+
+interface FollowContext {
+  readonly mirror: PipelineMirror
+  readonly hotStore: HotStore
+  readonly settings: FollowSettings
+  readonly clock: Clock
+  /** One change at a time over all pipelines of a mirror: they share a DuckDB catalog. */
+  readonly exclusively: <T>(change: () => Promise<T>) => Promise<T>
+  readonly onChange: () => void
+  readonly onFailure: (error: unknown) => void
+}
+
+const retryDelayMs = 500
+
+export async function followPipeline(context: FollowContext, signal: AbortSignal): Promise<void> {
+  let lookAgainMs = 0
+  while (!signal.aborted) {
+    try {
+      await applyHotRows(context, signal)
+      const now = context.clock.now()
+      // A clock that was set back must not stop the looking.
+      if (now >= lookAgainMs || lookAgainMs - now > context.settings.lakePollIntervalMs) {
+        await applyLakeAndBatch(context)
+        lookAgainMs = now + context.settings.lakePollIntervalMs
+      }
+    } catch (error) {
+      context.onFailure(error)
+      await context.clock.sleep(retryDelayMs, signal)
+    }
+  }
+}
+
+async function applyHotRows(context: FollowContext, signal: AbortSignal): Promise<void> {
+  const { mirror, hotStore, settings, exclusively, onChange, clock } = context
+  if (isFarAhead(mirror, settings.recentOffsetsMax)) {
+    await clock.sleep(settings.lakePollIntervalMs, signal)
+    return
+  }
+  const ranges = await hotStore.read(mirror.name, mirror.visible.realtime, {
+    bytesMax: settings.hotReadBytesMax,
+    waitMs: settings.lakePollIntervalMs,
+    signal,
+  })
+  if (ranges.length === 0 || signal.aborted) return
+  await exclusively(() => mirror.applyHot(ranges))
+  onChange()
+}
+
+async function applyLakeAndBatch({ mirror, exclusively, onChange }: FollowContext): Promise<void> {
+  const isLakeNew = await exclusively(() => mirror.applyLake())
+  const isBatchNew = await exclusively(() => mirror.applyBatch())
+  if (isLakeNew || isBatchNew) onChange()
+}
+
+function isFarAhead({ visible }: PipelineMirror, recentOffsetsMax: number): boolean {
+  return offsetsBetween(visible.lake, visible.realtime) > BigInt(recentOffsetsMax)
+}

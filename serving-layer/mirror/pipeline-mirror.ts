@@ -1,0 +1,333 @@
+/**
+ * One pipeline's part of the mirror. Every change below is one DuckDB transaction, so a query, which
+ * is one transaction too, sees the state before or after it and never a mix. All changes of a mirror
+ * are made one after the other.
+ *
+ *   applyHot    rows of the hot store become visible                       realtime offsets move
+ *   applyLake   a curated version: its rows move from recent to the tails  lake offsets move
+ *   applyBatch  a published view: its rows leave the tail                  batch offsets move
+ */
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { MillraceError } from '../../core/errors.ts'
+import {
+  covers,
+  maxOffsets,
+  noOffsets,
+  type Offsets,
+  offsetOf,
+  offsetsPredicate,
+  offsetsToJson,
+} from '../../core/offsets.ts'
+import type { LoadedPipeline } from '../../core/pipeline.ts'
+import { quoteList, quoteLiteral } from '../../core/sql.ts'
+import type { Database, Session } from '../../stores/engine/duckdb.ts'
+import type { HotRange } from '../../stores/hot-store/port.ts'
+import type { PipelineTables } from '../../stores/lake/pipeline-tables.ts'
+import { scanSql } from '../../stores/lake/scan.ts'
+import type { DataFile, LakeCommit, LakeSnapshot, LakeTable } from '../../stores/lake/types.ts'
+import {
+  columnList,
+  curatedViewsSql,
+  lakeOnlyViewsSql,
+  objectCoverage,
+  pipelineCoverage,
+  readableRawSql,
+  recentTable,
+} from './relations.ts'
+import { type Adopt, type FoldStep, ViewMirror } from './view-mirror.ts'
+
+export interface PipelineMirrorOptions {
+  readonly database: Database
+  readonly loaded: LoadedPipeline
+  readonly tables: PipelineTables
+  readonly scratchDirectory: string
+  readonly tailSegmentsMax: number
+}
+
+interface VisibleState {
+  readonly lake: Offsets
+  readonly realtime: Offsets
+  readonly newestMs: number | null
+}
+
+export class PipelineMirror {
+  readonly loaded: LoadedPipeline
+  readonly views: readonly ViewMirror[]
+  readonly #options: PipelineMirrorOptions
+  readonly #lakeOnlyVersions = new Map<LakeTable, number>()
+  #curated: LakeSnapshot
+  #visible: VisibleState = { lake: noOffsets, realtime: noOffsets, newestMs: null }
+  #blobCount = 0
+
+  private constructor(options: PipelineMirrorOptions, views: readonly ViewMirror[]) {
+    this.#options = options
+    this.loaded = options.loaded
+    this.#curated = options.tables.curated.current()
+    this.views = views
+  }
+
+  /** Loads the lake as it is now: published parts, tails, file lists. Recent rows start empty. */
+  static async open(options: PipelineMirrorOptions): Promise<PipelineMirror> {
+    const views: ViewMirror[] = []
+    for (const view of options.loaded.views) {
+      views.push(new ViewMirror(view, await options.tables.view(view)))
+    }
+    const mirror = new PipelineMirror(options, views)
+    await mirror.#load()
+    return mirror
+  }
+
+  get name(): string {
+    return this.loaded.pipeline.name
+  }
+
+  get visible(): VisibleState {
+    return this.#visible
+  }
+
+  get rejectedCount(): bigint {
+    const { files } = this.#options.tables.rejected.current()
+    return files.reduce((sum, file) => sum + BigInt(file.rowCount), 0n)
+  }
+
+  async #load(): Promise<void> {
+    await this.#options.database.run(
+      `INSERT INTO ${pipelineCoverage} VALUES (${quoteLiteral(this.name)}, '{}', '{}', NULL)`,
+    )
+    // The published parts first: the curated version read after them covers their offsets.
+    await this.#publishNewParts({
+      version: -1,
+      offsets: noOffsets,
+      rowsSince: () => Promise.reject(new Error('No rows are needed before the first snapshot.')),
+    })
+    await this.#loadSnapshot(await this.#options.tables.curated.refresh())
+    await this.#applyLakeOnlyTables()
+  }
+
+  /**
+   * Makes the rows of hot ranges visible. Ranges are ascending per partition and may begin below what
+   * is visible already. Throws COVERAGE_HOLE when one begins above it and the lake does not have what
+   * is missing.
+   */
+  async applyHot(ranges: readonly HotRange[]): Promise<void> {
+    if (this.#firstHole(ranges) !== undefined) await this.applyLake()
+    const hole = this.#firstHole(ranges)
+    if (hole !== undefined) throw this.#holeError(hole)
+    const before = this.#visible
+    const fresh = ranges.filter((range) => range.until > offsetOf(before.realtime, range.partition))
+    if (fresh.length === 0) return
+    const ends = fresh.map(({ partition, until }) => new Map([[partition, until]]))
+    const visible = {
+      lake: before.lake,
+      realtime: ends.reduce(maxOffsets, before.realtime),
+      newestMs: Math.max(before.newestMs ?? 0, ...fresh.map((range) => range.timestampMsMax)),
+    }
+    const files = await this.#writeBlobs(fresh)
+    const columns = columnList(this.loaded.curatedColumns)
+    await this.#options.database.transaction(async (session) => {
+      if (files.length > 0) {
+        await session.run(
+          `INSERT INTO ${recentTable(this.loaded)} SELECT ${columns} FROM read_parquet(${quoteList(files)})
+           WHERE ${offsetsPredicate(before.realtime, visible.realtime)}`,
+        )
+      }
+      await this.#writeVisible(session, visible)
+    })
+    this.#visible = visible
+    await Promise.all(files.map((file) => rm(file, { force: true })))
+  }
+
+  /** Follows the curated, rejected and raw tables to their newest versions. Returns whether rows moved. */
+  async applyLake(): Promise<boolean> {
+    const { curated } = this.#options.tables
+    const seen = this.#curated.version
+    const snapshot = await curated.refresh()
+    const isRejectedNew = await this.#applyLakeOnlyTables()
+    if (snapshot.version === seen) return isRejectedNew
+    const commits = await curated.commitsAfter(seen)
+    if (commits === null || commits.some(rewritesRows)) await this.#loadSnapshot(snapshot)
+    else await this.#fold(snapshot, commits)
+    return true
+  }
+
+  /** Follows the views' tables. Returns whether a published part was replaced. */
+  async applyBatch(): Promise<boolean> {
+    return await this.#publishNewParts({
+      version: this.#curated.version,
+      offsets: this.#curated.offsets,
+      rowsSince: (from) => this.#rowsSince(this.#curated, from),
+    })
+  }
+
+  async #publishNewParts(lake: Parameters<ViewMirror['publish']>[2]): Promise<boolean> {
+    let isChanged = false
+    for (const view of this.views) {
+      const part = await view.newPart()
+      if (part === null) continue
+      if (lake.version >= 0 && !covers(lake.offsets, part.snapshot.offsets)) {
+        // The batch layer reads versions that this process has not applied yet.
+        await this.applyLake()
+        return await this.applyBatch()
+      }
+      let adopt: Adopt = () => {}
+      await this.#options.database.transaction(async (session) => {
+        adopt = await view.publish(session, part, lake)
+        await this.#writeObject(session, view.view.name, part.snapshot)
+      })
+      adopt()
+      isChanged = true
+    }
+    return isChanged
+  }
+
+  /** New curated versions: partials of their rows join each tail and the rows leave the recent table. */
+  async #fold(snapshot: LakeSnapshot, commits: readonly LakeCommit[]): Promise<void> {
+    const steps: FoldStep[] = []
+    for (const { version, offsets, added, dataChange } of commits) {
+      if (dataChange) steps.push({ version, until: offsets, rows: await this.#scan(added) })
+    }
+    await this.#moveToLake(snapshot, (view, session) =>
+      view.fold(session, steps, this.#options.tailSegmentsMax),
+    )
+  }
+
+  /** Starts again from a snapshot: at the start, and when the lake's rows were rewritten. */
+  async #loadSnapshot(snapshot: LakeSnapshot): Promise<void> {
+    const { version, offsets } = snapshot
+    const rowsSince = (from: Offsets) => this.#rowsSince(snapshot, from)
+    await this.#moveToLake(snapshot, (view, session) =>
+      view.rebuildTail(session, { version, offsets, rowsSince }),
+    )
+  }
+
+  /** Tails take the rows in, the recent table lets them go, and the table's views read the new files. */
+  async #moveToLake(
+    snapshot: LakeSnapshot,
+    takeIn: (view: ViewMirror, session: Session) => Promise<Adopt>,
+  ): Promise<void> {
+    const visible = {
+      lake: snapshot.offsets,
+      realtime: maxOffsets(this.#visible.realtime, snapshot.offsets),
+      newestMs: this.#visible.newestMs ?? (snapshot.version > 0 ? snapshot.committedAtMs : null),
+    }
+    const lakeRows = await this.#scan(snapshot.files)
+    const recent = recentTable(this.loaded)
+    const kept = `NOT (${offsetsPredicate(noOffsets, snapshot.offsets)})`
+    const adopts: Adopt[] = []
+    await this.#options.database.transaction(async (session) => {
+      for (const view of this.views) adopts.push(await takeIn(view, session))
+      // Copying the few rows that stay gives the memory of the others back at once; DELETE would not.
+      await session.run(
+        `CREATE OR REPLACE TABLE ${recent} AS SELECT * FROM ${recent} WHERE ${kept}`,
+      )
+      for (const sql of curatedViewsSql(this.loaded, lakeRows)) await session.run(sql)
+      await this.#writeVisible(session, visible)
+    })
+    this.#curated = snapshot
+    this.#visible = visible
+    for (const adopt of adopts) adopt()
+  }
+
+  async #applyLakeOnlyTables(): Promise<boolean> {
+    const { rejected, raw } = this.#options.tables
+    const { table } = this.loaded.pipeline
+    const isRejectedNew = await this.#replaceLakeOnly(`${table}_rejected`, rejected, (sql) => sql)
+    const isRawNew = await this.#replaceLakeOnly(`${table}_raw`, raw, readableRawSql)
+    return isRejectedNew || isRawNew
+  }
+
+  async #replaceLakeOnly(name: string, table: LakeTable, shape: (sql: string) => string) {
+    const snapshot = await table.refresh()
+    if (this.#lakeOnlyVersions.get(table) === snapshot.version) return false
+    const { columns } = snapshot
+    const paths = await table.readablePaths(snapshot.files)
+    const sql = shape(scanSql(paths, { columns, partitionColumns: [] }))
+    await this.#options.database.transaction(async (session) => {
+      for (const statement of lakeOnlyViewsSql(name, sql)) await session.run(statement)
+      await this.#writeObject(session, name, snapshot)
+    })
+    this.#lakeOnlyVersions.set(table, snapshot.version)
+    return true
+  }
+
+  async #rowsSince(snapshot: LakeSnapshot, from: Offsets): Promise<string> {
+    const files = snapshot.files.filter((file) => mayHoldRowsFrom(file, from))
+    return `(SELECT * FROM ${await this.#scan(files)} WHERE ${offsetsPredicate(from, snapshot.offsets)})`
+  }
+
+  /** A parenthesised SELECT of the curated columns from these files. */
+  async #scan(files: readonly DataFile[]): Promise<string> {
+    const paths = await this.#options.tables.curated.readablePaths(files)
+    const partitionColumns = this.loaded.pipeline.partitionBy.map(({ name }) => name)
+    const columns = this.loaded.curatedColumns.filter(
+      ({ name }) => !partitionColumns.includes(name),
+    )
+    const scan = scanSql(paths, { columns, partitionColumns })
+    return `(SELECT ${columnList(this.loaded.curatedColumns)} FROM (${scan}))`
+  }
+
+  async #writeVisible(session: Session, { lake, realtime, newestMs }: VisibleState): Promise<void> {
+    await session.run(
+      `UPDATE ${pipelineCoverage} SET lake = ${jsonLiteral(lake)}, realtime = ${jsonLiteral(realtime)},
+       newest_ms = ${newestMs ?? 'NULL'} WHERE pipeline = ${quoteLiteral(this.name)}`,
+    )
+  }
+
+  async #writeObject(session: Session, object: string, snapshot: LakeSnapshot): Promise<void> {
+    const where = `pipeline = ${quoteLiteral(this.name)} AND object = ${quoteLiteral(object)}`
+    await session.run(`DELETE FROM ${objectCoverage} WHERE ${where}`)
+    await session.run(
+      `INSERT INTO ${objectCoverage} VALUES (${quoteLiteral(this.name)}, ${quoteLiteral(object)},
+       ${jsonLiteral(snapshot.offsets)}, ${snapshot.committedAtMs})`,
+    )
+  }
+
+  async #writeBlobs(ranges: readonly HotRange[]): Promise<string[]> {
+    const files: string[] = []
+    for (const { rowCount, rows } of ranges) {
+      if (rowCount === 0) continue
+      this.#blobCount += 1
+      const name = `hot-${this.name}-${this.#blobCount}.parquet`
+      const file = join(this.#options.scratchDirectory, name)
+      await writeFile(file, rows)
+      files.push(file)
+    }
+    return files
+  }
+
+  #firstHole(ranges: readonly HotRange[]): HotRange | undefined {
+    const ends = new Map(this.#visible.realtime)
+    return ranges.find(({ partition, from, until }) => {
+      const end = offsetOf(ends, partition)
+      ends.set(partition, until > end ? until : end)
+      return from > end
+    })
+  }
+
+  #holeError({ partition, from }: HotRange): MillraceError {
+    const end = offsetOf(this.#visible.realtime, partition)
+    return new MillraceError(
+      'COVERAGE_HOLE',
+      `Offsets ${end} to ${from} of partition ${partition} of pipeline '${this.name}' are neither in the hot store nor in the lake. Answers stay at offset ${end} until the speed layer has written them again.`,
+      { details: { partition, from: end, until: from } },
+    )
+  }
+}
+
+function rewritesRows({ dataChange, removedPaths }: LakeCommit): boolean {
+  return dataChange && removedPaths.length > 0
+}
+
+/** By the file's statistics: false only when every row of it lies below `from`. */
+function mayHoldRowsFrom({ stats }: DataFile, from: Offsets): boolean {
+  const partition = stats.min['_partition']
+  const last = stats.max['_offset']
+  if (partition !== stats.max['_partition']) return true
+  if (typeof partition !== 'number' || typeof last !== 'number') return true
+  return BigInt(last) >= offsetOf(from, partition)
+}
+
+function jsonLiteral(offsets: Offsets): string {
+  return quoteLiteral(JSON.stringify(offsetsToJson(offsets)))
+}
