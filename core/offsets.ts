@@ -59,6 +59,14 @@ export function offsetsBetween(from: Offsets, until: Offsets): bigint {
   return count
 }
 
+/** The ranges that lie in `[from, until)`, one per partition that moved forward. */
+export function rangesBetween(from: Offsets, until: Offsets): OffsetRange[] {
+  return [...until].flatMap(([partition, end]) => {
+    const start = offsetOf(from, partition)
+    return end > start ? [{ partition, from: start, until: end }] : []
+  })
+}
+
 /** `{"0":"12","1":"7"}`, partitions ascending: the form used in JSON, logs and commit metadata. */
 export function offsetsToJson(offsets: Offsets): Record<string, string> {
   const entries = [...offsets].sort(([a], [b]) => a - b)

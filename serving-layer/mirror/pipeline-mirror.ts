@@ -18,13 +18,14 @@ import {
   offsetOf,
   offsetsPredicate,
   offsetsToJson,
+  rangesBetween,
 } from '../../core/offsets.ts'
 import type { LoadedPipeline } from '../../core/pipeline.ts'
 import { quoteList, quoteLiteral } from '../../core/sql.ts'
 import type { Database, Session } from '../../stores/engine/duckdb.ts'
 import type { HotRange } from '../../stores/hot-store/port.ts'
 import type { PipelineTables } from '../../stores/lake/pipeline-tables.ts'
-import { scanSql } from '../../stores/lake/scan.ts'
+import { pruneFiles, scanSql } from '../../stores/lake/scan.ts'
 import type { DataFile, LakeCommit, LakeSnapshot, LakeTable } from '../../stores/lake/types.ts'
 import {
   columnList,
@@ -252,7 +253,7 @@ export class PipelineMirror {
   }
 
   async #rowsSince(snapshot: LakeSnapshot, from: Offsets): Promise<string> {
-    const files = snapshot.files.filter((file) => mayHoldRowsFrom(file, from))
+    const files = pruneFiles(snapshot.files, { ranges: rangesBetween(from, snapshot.offsets) })
     return `(SELECT * FROM ${await this.#scan(files)} WHERE ${offsetsPredicate(from, snapshot.offsets)})`
   }
 
@@ -260,11 +261,7 @@ export class PipelineMirror {
   async #scan(files: readonly DataFile[]): Promise<string> {
     const paths = await this.#options.tables.curated.readablePaths(files)
     const partitionColumns = this.loaded.pipeline.partitionBy.map(({ name }) => name)
-    const columns = this.loaded.curatedColumns.filter(
-      ({ name }) => !partitionColumns.includes(name),
-    )
-    const scan = scanSql(paths, { columns, partitionColumns })
-    return `(SELECT ${columnList(this.loaded.curatedColumns)} FROM (${scan}))`
+    return `(${scanSql(paths, { columns: this.loaded.curatedColumns, partitionColumns })})`
   }
 
   async #writeVisible(session: Session, { lake, realtime, newestMs }: VisibleState): Promise<void> {
@@ -317,15 +314,6 @@ export class PipelineMirror {
 
 function rewritesRows({ dataChange, removedPaths }: LakeCommit): boolean {
   return dataChange && removedPaths.length > 0
-}
-
-/** By the file's statistics: false only when every row of it lies below `from`. */
-function mayHoldRowsFrom({ stats }: DataFile, from: Offsets): boolean {
-  const partition = stats.min['_partition']
-  const last = stats.max['_offset']
-  if (partition !== stats.max['_partition']) return true
-  if (typeof partition !== 'number' || typeof last !== 'number') return true
-  return BigInt(last) >= offsetOf(from, partition)
 }
 
 function jsonLiteral(offsets: Offsets): string {
