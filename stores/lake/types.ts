@@ -77,7 +77,10 @@ export interface ReplaceRequest {
   /** False for a compaction: same rows, other files. */
   readonly dataChange: boolean
   readonly operation: string
-  /** Superseded when any commit with `dataChange` came after this version. */
+  /**
+   * With `dataChange`, superseded when another commit with `dataChange` came after this version. Always
+   * superseded when a file of `remove` is no longer live. Appends do not disturb a compaction.
+   */
   readonly basedOnVersion: number
 }
 
@@ -89,8 +92,8 @@ export interface LakeTable {
   /** Reads versions that were committed since; returns the newest. Cheap when there are none. */
   refresh(): Promise<LakeSnapshot>
   /**
-   * The commits after `version` in order, up to `current()`. Null when the log no longer holds them all
-   * (cleaned up after a checkpoint): start again from a snapshot.
+   * The commits after `version` in order, up to `current()`. Null when this process no longer holds them
+   * all (more than 256 behind, or opened from a checkpoint): start again from a snapshot.
    */
   commitsAfter(version: number): Promise<readonly LakeCommit[] | null>
   /**

@@ -1,0 +1,17 @@
+/** Names that nobody else will choose. */
+import { randomBytes } from 'node:crypto'
+
+/** Twelve random hex digits: for names that live as long as a process. */
+export function randomName(): string {
+  return randomBytes(6).toString('hex')
+}
+
+/** A UUID of version 7 (RFC 9562): unique for ever, and ascending by the given epoch ms. */
+export function uuidV7(nowMs: number): string {
+  const bytes = randomBytes(16)
+  bytes.writeUIntBE(nowMs, 0, 6)
+  bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x70, 6)
+  bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8)
+  const hex = bytes.toString('hex')
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+}
