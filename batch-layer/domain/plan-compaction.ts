@@ -47,21 +47,16 @@ export function planCompaction<File extends CandidateFile>(
 }
 
 function isSettled({ stats }: CandidateFile, settled: Offsets): boolean {
-  const first = integerOf(stats.min['_partition'])
-  const last = integerOf(stats.max['_partition'])
-  const offsetMax = integerOf(stats.max['_offset'])
+  const first = stats.min['_partition']
+  const last = stats.max['_partition']
+  const offsetMax = stats.max['_offset']
   // Without statistics nothing is known about the rows: such a file is left alone.
-  if (first === null || last === null || offsetMax === null) return false
+  if (typeof first !== 'number' || typeof last !== 'number') return false
+  if (typeof offsetMax !== 'number') return false
   for (let partition = first; partition <= last; partition++) {
-    if (offsetMax >= offsetOf(settled, Number(partition))) return false
+    if (BigInt(offsetMax) >= offsetOf(settled, partition)) return false
   }
   return true
-}
-
-function integerOf(value: unknown): bigint | null {
-  if (typeof value === 'bigint') return value
-  if (typeof value === 'number' && Number.isSafeInteger(value)) return BigInt(value)
-  return typeof value === 'string' && /^-?\d+$/.test(value) ? BigInt(value) : null
 }
 
 function takeWithin<File extends CandidateFile>(files: readonly File[], bytesMax: number): File[] {

@@ -1,0 +1,117 @@
+/** After the views: merges small files of a pipeline's tables and deletes what no reader can hold. */
+import { minOffsets, type Offsets } from '../core/offsets.ts'
+import { type LoadedPipeline, rawColumns, rejectedColumns } from '../core/pipeline.ts'
+import type { Column } from '../core/sql.ts'
+import type { PipelineTables } from '../stores/lake/pipeline-tables.ts'
+import { scanSql } from '../stores/lake/scan.ts'
+import { type StagedFile, stageParquet } from '../stores/lake/staging.ts'
+import type { DataFile, LakeTable } from '../stores/lake/types.ts'
+import type { BatchContext } from './context.ts'
+import { planCompaction } from './domain/plan-compaction.ts'
+import { batchTelemetryOf } from './telemetry.ts'
+
+interface TidyTable {
+  readonly table: LakeTable
+  readonly columns: readonly Column[]
+}
+
+/** Bounded by `compactionBytesMax` per table; trouble with one table is logged and passed over. */
+export async function tidyTables(
+  context: BatchContext,
+  loaded: LoadedPipeline,
+  tables: PipelineTables,
+  signal?: AbortSignal,
+): Promise<void> {
+  const telemetry = batchTelemetryOf(context.telemetry)
+  const views = await Promise.all(loaded.views.map((view) => tables.view(view)))
+  const settled = settledOffsets(tables, views)
+  const rowTables: TidyTable[] = [
+    { table: tables.curated, columns: loaded.curatedColumns },
+    { table: tables.raw, columns: rawColumns },
+    { table: tables.rejected, columns: rejectedColumns },
+  ]
+  for (const table of [...rowTables.map((one) => one.table), ...views]) {
+    if (signal?.aborted) return
+    try {
+      const rows = rowTables.find((one) => one.table === table)
+      if (rows !== undefined) await compactTable(context, rows, settled)
+      context.afterStep?.('compacted')
+      await vacuumTable(context, table)
+      context.afterStep?.('vacuumed')
+    } catch (error) {
+      telemetry.tableFailed({ table: table.path, error })
+    }
+  }
+}
+
+const vacuumedAtMs = new WeakMap<LakeTable, number>()
+
+/** A vacuum lists the whole table, so it runs only as often as there can be something to delete. */
+async function vacuumTable(context: BatchContext, table: LakeTable): Promise<void> {
+  const { retentionMs } = context.settings
+  const nowMs = context.clock.now()
+  if (nowMs - (vacuumedAtMs.get(table) ?? 0) < retentionMs / 2) return
+  const files = await table.vacuum(retentionMs)
+  vacuumedAtMs.set(table, nowMs)
+  batchTelemetryOf(context.telemetry).tableVacuumed({ table: table.path, files })
+}
+
+/** What every view's batch part covers; without views, what the curated table covers. */
+function settledOffsets(tables: PipelineTables, views: readonly LakeTable[]): Offsets {
+  return views.reduce(
+    (settled, view) => minOffsets(settled, view.current().offsets),
+    tables.curated.current().offsets,
+  )
+}
+
+async function compactTable(
+  context: BatchContext,
+  { table, columns }: TidyTable,
+  settled: Offsets,
+): Promise<void> {
+  const snapshot = await table.refresh()
+  const groups = planCompaction(snapshot.files, settled, context.settings)
+  if (groups.length === 0) return
+  const added: StagedFile[] = []
+  for (const group of groups) {
+    added.push(...(await mergeFiles(context, { table, columns }, group)))
+  }
+  const removed = groups.flat()
+  // Commit point of the compaction: the same rows in fewer files. Readers that hold the old
+  // version keep its files until `retentionMs` has passed.
+  const outcome = await table.replace({
+    remove: removed,
+    add: added,
+    dataChange: false,
+    operation: 'COMPACTION',
+    basedOnVersion: snapshot.version,
+  })
+  if (outcome.kind === 'superseded') {
+    // Somebody else replaced one of the files; the next batch looks again.
+    await context.storage.remove(added.map((file) => `${table.path}/${file.path}`))
+    return
+  }
+  batchTelemetryOf(context.telemetry).tableCompacted({
+    table: table.path,
+    filesBefore: removed.length,
+    filesAfter: added.length,
+  })
+}
+
+/** One folder's files as one file, rows in the order of their coordinates. */
+async function mergeFiles(
+  context: BatchContext,
+  { table, columns }: TidyTable,
+  group: readonly DataFile[],
+): Promise<StagedFile[]> {
+  const { partitionColumns } = table.current()
+  const paths = await table.readablePaths(group)
+  return await context.database.session((session) =>
+    stageParquet(session, context.storage, table.path, {
+      select: scanSql(paths, { columns, partitionColumns }),
+      columns,
+      partitionColumns,
+      sortBy: ['_partition', '_offset'],
+    }),
+  )
+}
