@@ -89,7 +89,7 @@ export const rejectedColumns: readonly Column[] = [
 ]
 
 /** Where a pipeline's tables lie below the lake's root (DESIGN.md §7). */
-export function tablePaths(pipeline: Pipeline) {
+export function tablePaths(pipeline: Pick<Pipeline, 'name'>) {
   return {
     raw: `${pipeline.name}/raw`,
     curated: `${pipeline.name}/curated`,

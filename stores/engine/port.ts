@@ -11,6 +11,8 @@ export interface RecomputeRequest {
   readonly view: CompiledView
   /** Columns of the curated table in order: files of older versions may lack some. */
   readonly curatedColumns: readonly { readonly name: string; readonly type: string }[]
+  /** Those of them that are folders, not columns inside the files. */
+  readonly curatedPartitionColumns: readonly string[]
   /** DuckDB-readable paths of the curated files to aggregate. */
   readonly curatedFiles: readonly string[]
   /** Only rows in these ranges count. */
@@ -28,5 +30,6 @@ export interface RecomputeResult {
 }
 
 export interface BatchEngine extends AsyncDisposable {
+  /** The files are staged in the folder of the view's table; the caller commits or removes them. */
   recompute(request: RecomputeRequest): Promise<RecomputeResult>
 }
