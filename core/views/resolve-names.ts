@@ -1,0 +1,117 @@
+/**
+ * Gives every name its meaning, as DuckDB's binder does: inside an aggregation a column of the table
+ * wins over an alias of the SELECT list; only ORDER BY looks at aliases first.
+ */
+import {
+  type AstNode,
+  columnReference,
+  fingerprint,
+  nodesOf,
+  rewrite,
+  textOf,
+  walk,
+  withAlias,
+} from './ast.ts'
+import type { Aggregation } from './find-aggregation.ts'
+import { isAggregateCall } from './function-rules.ts'
+import { refuse } from './refusal.ts'
+import type { FunctionFacts } from './sql-parser.ts'
+
+export interface ResolvedAggregation {
+  readonly select: AstNode
+  /** Group keys in order, each once. */
+  readonly keys: readonly AstNode[]
+  /** The SELECT list with every column reference a plain column of the table. */
+  readonly items: readonly AstNode[]
+  /** Resolves another expression of the same SELECT (WHERE, HAVING, QUALIFY, ORDER BY). */
+  readonly resolve: (expression: AstNode) => AstNode
+  /** The alias of a SELECT item, if the name is one. */
+  readonly isAlias: (name: string) => boolean
+}
+
+interface Names {
+  readonly columns: ReadonlyMap<string, string>
+  readonly aliases: ReadonlyMap<string, AstNode>
+  readonly tableAlias: string
+}
+
+export function resolveNames(
+  { select, tableAlias }: Aggregation,
+  columnNames: readonly string[],
+  functions: ReadonlyMap<string, FunctionFacts>,
+): ResolvedAggregation {
+  const list = nodesOf(select['select_list'])
+  const names: Names = {
+    columns: new Map(columnNames.map((name) => [name.toLowerCase(), name])),
+    aliases: new Map(
+      list
+        .filter((item) => textOf(item['alias']) !== '')
+        .map((item) => [textOf(item['alias']).toLowerCase(), item]),
+    ),
+    tableAlias: tableAlias.toLowerCase(),
+  }
+  const resolve = (node: AstNode) => resolveExpression(node, names, new Set())
+  const items = list.map((item) => withAlias(resolve(item), textOf(item['alias'])))
+  return {
+    select,
+    items,
+    keys: uniqueKeys(groupKeys(select, items, names, functions)),
+    resolve,
+    isAlias: (name) => names.aliases.has(name.toLowerCase()),
+  }
+}
+
+function resolveExpression(root: AstNode, names: Names, open: ReadonlySet<string>): AstNode {
+  return rewrite(root, (node) => {
+    if (node['class'] !== 'COLUMN_REF') return undefined
+    const parts = (node['column_names'] as readonly string[]).map((part) => part.toLowerCase())
+    const own = parts.length === 2 && parts[0] === names.tableAlias ? parts[1] : parts[0]
+    const name = own ?? ''
+    const column = names.columns.get(name)
+    if (column !== undefined && (parts.length === 1 || own === parts[1])) {
+      return { ...columnReference(column), query_location: node['query_location'] ?? 0 }
+    }
+    const alias = parts.length === 1 ? names.aliases.get(name) : undefined
+    if (alias !== undefined && !open.has(name)) {
+      return withAlias(resolveExpression(alias, names, new Set([...open, name])), '')
+    }
+    return refuse(
+      node,
+      `'${parts.join('.')}' is neither a column of the table nor an alias`,
+      'A view reads plain columns',
+      `Use one of: ${[...names.columns.values()].join(', ')}`,
+    )
+  })
+}
+
+function groupKeys(
+  select: AstNode,
+  items: readonly AstNode[],
+  names: Names,
+  functions: ReadonlyMap<string, FunctionFacts>,
+): readonly AstNode[] {
+  if (select['aggregate_handling'] === 'FORCE_AGGREGATES') {
+    return items.filter(
+      (item) =>
+        ![...walk(item)].some(
+          (node) => node['class'] === 'WINDOW' || isAggregateCall(functions, node),
+        ),
+    )
+  }
+  return nodesOf(select['group_expressions']).map((expression) => {
+    const item = items[(ordinalOf(expression) ?? 0) - 1]
+    return item ?? resolveExpression(expression, names, new Set())
+  })
+}
+
+/** The n of `GROUP BY n`. */
+function ordinalOf(expression: AstNode): number | null {
+  if (expression['class'] !== 'CONSTANT') return null
+  const value = (expression['value'] as AstNode)['value']
+  return typeof value === 'number' && Number.isInteger(value) ? value : null
+}
+
+function uniqueKeys(keys: readonly AstNode[]): readonly AstNode[] {
+  const byText = new Map(keys.map((key) => [fingerprint(key), withAlias(key, '')]))
+  return [...byText.values()]
+}
