@@ -7,7 +7,13 @@ import { finalizeSelect, inputToken, keyedRelation, qualifyStates } from './fina
 import { findAggregation } from './find-aggregation.ts'
 import { refuseUnstableCalls } from './function-rules.ts'
 import { stableHash } from './hash.ts'
-import { type KeyColumn, mergeSqlOf, type PartialPlan, partialColumnsOf, partialSqlOf } from './partial-sql.ts'
+import {
+  type KeyColumn,
+  mergeSqlOf,
+  type PartialPlan,
+  partialColumnsOf,
+  partialSqlOf,
+} from './partial-sql.ts'
 import { planAggregates } from './plan-aggregates.ts'
 import { refusalError, refuse, ViewRefusal } from './refusal.ts'
 import { type ResolvedAggregation, resolveNames } from './resolve-names.ts'
@@ -219,7 +225,8 @@ async function castInPlace(
   printer: SqlPrinter,
 ): Promise<string | null> {
   const items = nodesOf(statement['select_list'])
-  const isPlain = items.length === columns.length && ![...walk(items)].some((n) => n['class'] === 'STAR')
+  const isPlain =
+    items.length === columns.length && ![...walk(items)].some((n) => n['class'] === 'STAR')
   if (statement['type'] !== 'SELECT_NODE' || !isPlain) return null
   const target = await printer.expression('CAST(x AS DECIMAL(38,0))')
   const list = items.map((item, index) =>

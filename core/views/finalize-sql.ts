@@ -100,7 +100,15 @@ function above(context: Context, expression: AstNode): AstNode {
   })
 }
 
-const peerless = new Set(['row_number', 'lag', 'lead', 'ntile', 'first_value', 'last_value', 'nth_value'])
+const peerless = new Set([
+  'row_number',
+  'lag',
+  'lead',
+  'ntile',
+  'first_value',
+  'last_value',
+  'nth_value',
+])
 
 /**
  * A window function that numbers rows one by one depends on the order of equal rows: the keys
@@ -115,7 +123,9 @@ function decideTies(context: Context, window: AstNode): AstNode {
   }
   const rewritten = mapFields(window, visit)
   const byRows = [window['start'], window['end']].some((bound) => textOf(bound).endsWith('_ROWS'))
-  const isFullFrame = textOf(window['start']) === 'UNBOUNDED_PRECEDING' && textOf(window['end']) === 'UNBOUNDED_FOLLOWING'
+  const isFullFrame =
+    textOf(window['start']) === 'UNBOUNDED_PRECEDING' &&
+    textOf(window['end']) === 'UNBOUNDED_FOLLOWING'
   if (!peerless.has(textOf(window['function_name'])) && (!byRows || isFullFrame)) return rewritten
   return { ...rewritten, orders: [...nodesOf(rewritten['orders']), ...keyOrders(context)] }
 }
@@ -194,7 +204,10 @@ function scalarColumns(keys: readonly KeyColumn[], states: readonly string[]): r
     : states.map((state) => `any_value(p.${state}) AS ${state}`)
 }
 
-function joinSketch(keys: readonly KeyColumn[], { sketch, part, columns, readings }: NamedSketch): string {
+function joinSketch(
+  keys: readonly KeyColumn[],
+  { sketch, part, columns, readings }: NamedSketch,
+): string {
   const keyNames = keys.map(({ name }) => name)
   const rows = `(SELECT * FROM __partials WHERE _part = ${part})`
   const read = sketch.readSql(

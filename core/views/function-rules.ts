@@ -95,7 +95,8 @@ async function refuseMacroBody(
   const parsed = parseAst(await parser.serialize(`SELECT ${body}`))
   if (parsed['error'] === true || depth > 8) return
   for (const node of walk(nodesOf(parsed['statements']))) {
-    if (node['class'] === 'COLUMN_REF') refuseClockWord({ ...node, query_location: at['query_location'] ?? 0 })
+    if (node['class'] === 'COLUMN_REF')
+      refuseClockWord({ ...node, query_location: at['query_location'] ?? 0 })
     if (!isCall(node)) continue
     refuseUnstableName(functions, node, at)
     if (isAggregateCall(functions, node)) {

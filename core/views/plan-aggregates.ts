@@ -1,11 +1,12 @@
 /** Turns each aggregate call into states, and remembers what finalize puts in its place. */
-import { type AstNode, fingerprint, nodesOf, textOf, walk } from './ast.ts'
+
 import type { ScalarState, Sketch, StateRegistry } from './aggregates/aggregate.ts'
 import { aggregateTable, whyNoState } from './aggregates/aggregate-table.ts'
+import { type AstNode, fingerprint, nodesOf, textOf, walk } from './ast.ts'
 import { argumentsOf, filterOf, functionName, isAggregateCall } from './function-rules.ts'
-import type { SqlPrinter } from './sql-printer.ts'
 import { refuse } from './refusal.ts'
 import type { FunctionFacts } from './sql-parser.ts'
+import type { SqlPrinter } from './sql-printer.ts'
 
 /** A scalar state under its name among the partials' columns. */
 export interface NamedState extends ScalarState {
@@ -128,7 +129,8 @@ function refuseModifiers(call: AstNode, name: string, ignoresDistinct: boolean):
     )
   }
   const orders = call['order_bys']
-  const order = typeof orders === 'object' && orders !== null ? nodesOf((orders as AstNode)['orders']) : []
+  const order =
+    typeof orders === 'object' && orders !== null ? nodesOf((orders as AstNode)['orders']) : []
   if (order.length > 0) {
     refuse(
       call,

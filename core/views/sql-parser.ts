@@ -25,7 +25,10 @@ export interface SqlParser {
   /** `json_deserialize_sql`: the SQL text of such JSON. */
   readonly deserialize: (json: string) => Promise<string>
   /** Names and types of the SELECT's result; rejects with DuckDB's message when it does not bind. */
-  readonly describe: (selectSql: string, tables: readonly EmptyTable[]) => Promise<readonly Column[]>
+  readonly describe: (
+    selectSql: string,
+    tables: readonly EmptyTable[],
+  ) => Promise<readonly Column[]>
   /** Every function the database has, by lower-case name. */
   readonly functions: () => Promise<ReadonlyMap<string, FunctionFacts>>
 }

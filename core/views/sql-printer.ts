@@ -1,6 +1,15 @@
 /** Text and types of expressions, asked of DuckDB. */
 import type { Column } from '../sql.ts'
-import { type AstNode, parseAst, printAst, selectNode, statementOf, withAlias, nodesOf, fingerprint } from './ast.ts'
+import {
+  type AstNode,
+  fingerprint,
+  nodesOf,
+  parseAst,
+  printAst,
+  selectNode,
+  statementOf,
+  withAlias,
+} from './ast.ts'
 import type { EmptyTable, SqlParser } from './sql-parser.ts'
 
 export class SqlPrinter {

@@ -41,12 +41,16 @@ interface NoState {
   readonly remedy: string
 }
 
-const wholeOrder = 'Its result is made of every row, in an order that batch and realtime do not share'
+const wholeOrder =
+  'Its result is made of every row, in an order that batch and realtime do not share'
 
 const noState: ReadonlyMap<string, NoState> = new Map([
   ...['list', 'array_agg', 'string_agg', 'group_concat', 'listagg'].map(
     (name) =>
-      [name, { reason: wholeOrder, remedy: 'Group by the value, or query the table itself' }] as const,
+      [
+        name,
+        { reason: wholeOrder, remedy: 'Group by the value, or query the table itself' },
+      ] as const,
   ),
   ...['median', 'quantile', 'quantile_cont', 'quantile_disc', 'mad'].map(
     (name) =>
@@ -54,7 +58,8 @@ const noState: ReadonlyMap<string, NoState> = new Map([
         name,
         {
           reason: 'An exact quantile needs every value',
-          remedy: 'Use approx_quantile(x, 0.5): it is within one percent and the same on every split',
+          remedy:
+            'Use approx_quantile(x, 0.5): it is within one percent and the same on every split',
         },
       ] as const,
   ),

@@ -21,7 +21,9 @@ function pickSql({ direction, place }: Pick, value: string, order: readonly stri
   const isGreatest = direction === 'greatest'
   // The last two are the place; it counts backwards where the greatest key is to be the earliest row.
   const backwards = isGreatest && place === 'earliest'
-  const terms = order.map((term, index) => (backwards && index >= order.length - 2 ? `-${term}` : term))
+  const terms = order.map((term, index) =>
+    backwards && index >= order.length - 2 ? `-${term}` : term,
+  )
   return `${isGreatest ? 'arg_max_null' : 'arg_min_null'}(${value}, row(${terms.join(', ')}))`
 }
 

@@ -28,9 +28,10 @@ function sketchOf(value: string, filter: string | null): Sketch {
     identity: `quantile ${value} / ${filter ?? ''}`,
     value: `CAST(${value} AS DOUBLE)`,
     // Infinity and NaN have no bucket; DuckDB's approx_quantile leaves them out too.
-    filter: [...(filter === null ? [] : [`(${filter})`]), `isfinite(CAST(${value} AS DOUBLE))`].join(
-      ' AND ',
-    ),
+    filter: [
+      ...(filter === null ? [] : [`(${filter})`]),
+      `isfinite(CAST(${value} AS DOUBLE))`,
+    ].join(' AND '),
     states: [{ type: 'BIGINT', merge: (column) => `CAST(sum(${column}) AS BIGINT)` }],
     partialSql: (rows, keys) => {
       const columns = [...keys, `${bucketSql} AS _bucket`]
@@ -89,6 +90,8 @@ export const approximateQuantile: Aggregate = {
       const estimate = estimateSql(bucket)
       return `CASE WHEN ${bucket} IS NULL THEN NULL WHEN ${estimate} >= CAST(${greatest} AS DOUBLE) THEN ${greatest} WHEN ${estimate} <= CAST(${least} AS DOUBLE) THEN ${least} ELSE CAST(${estimate} AS ${type}) END`
     })
-    return list ? `CASE WHEN ${least} IS NULL THEN NULL ELSE [${values.join(', ')}] END` : values.join('')
+    return list
+      ? `CASE WHEN ${least} IS NULL THEN NULL ELSE [${values.join(', ')}] END`
+      : values.join('')
   },
 }
