@@ -27,7 +27,7 @@ export interface BatchContext {
 }
 
 /** The write path of one view, in order; `published` is its commit point. */
-export type BatchStep = 'planned' | 'recomputed' | 'published' | 'compacted' | 'vacuumed'
+export type BatchStep = 'planned' | 'recomputed' | 'published'
 
 export interface BatchOptions {
   /** Only this pipeline. */

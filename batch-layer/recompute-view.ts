@@ -117,6 +117,7 @@ async function recomputeRanges(
   return await context.engine.recompute({
     view,
     curatedColumns: loaded.curatedColumns,
+    curatedPartitionColumns: loaded.pipeline.partitionBy.map(({ name }) => name),
     curatedFiles: await tables.curated.readablePaths(pruneFiles(curated.files, { ranges })),
     ranges,
     partialFiles: partials,

@@ -57,7 +57,7 @@ export async function runBatch(
       views.push({ pipeline: loaded.pipeline.name, view: view.name, outcome })
       reportOutcome(context, views.at(-1))
     }
-    await tidyTables(context, loaded, tables, options.signal)
+    await tidyTables(context, loaded, { tables, curated }, options.signal)
   }
   options.onProgress?.({ done: total, total, next: '' })
   return { views, durationMs: context.clock.now() - startMs }

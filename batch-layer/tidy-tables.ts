@@ -1,43 +1,50 @@
 /** After the views: merges small files of a pipeline's tables and deletes what no reader can hold. */
-import { minOffsets, type Offsets } from '../core/offsets.ts'
 import { type LoadedPipeline, rawColumns, rejectedColumns } from '../core/pipeline.ts'
 import type { Column } from '../core/sql.ts'
 import type { PipelineTables } from '../stores/lake/pipeline-tables.ts'
 import { scanSql } from '../stores/lake/scan.ts'
 import { type StagedFile, stageParquet } from '../stores/lake/staging.ts'
-import type { DataFile, LakeTable } from '../stores/lake/types.ts'
+import type { DataFile, LakeSnapshot, LakeTable } from '../stores/lake/types.ts'
 import type { BatchContext } from './context.ts'
 import { planCompaction } from './domain/plan-compaction.ts'
 import { batchTelemetryOf } from './telemetry.ts'
 
+interface TidyTarget {
+  readonly tables: PipelineTables
+  /**
+   * The snapshot that the batch has read. Newer files are left alone: serving processes still read
+   * them commit by commit, and merging them would make those read more.
+   */
+  readonly curated: LakeSnapshot
+}
+
 interface TidyTable {
   readonly table: LakeTable
   readonly columns: readonly Column[]
+  /** Only files of this snapshot are merged. */
+  readonly newest: LakeSnapshot
 }
 
 /** Bounded by `compactionBytesMax` per table; trouble with one table is logged and passed over. */
 export async function tidyTables(
   context: BatchContext,
   loaded: LoadedPipeline,
-  tables: PipelineTables,
+  { tables, curated }: TidyTarget,
   signal?: AbortSignal,
 ): Promise<void> {
   const telemetry = batchTelemetryOf(context.telemetry)
   const views = await Promise.all(loaded.views.map((view) => tables.view(view)))
-  const settled = settledOffsets(tables, views)
   const rowTables: TidyTable[] = [
-    { table: tables.curated, columns: loaded.curatedColumns },
-    { table: tables.raw, columns: rawColumns },
-    { table: tables.rejected, columns: rejectedColumns },
+    { table: tables.curated, columns: loaded.curatedColumns, newest: curated },
+    { table: tables.raw, columns: rawColumns, newest: await tables.raw.refresh() },
+    { table: tables.rejected, columns: rejectedColumns, newest: await tables.rejected.refresh() },
   ]
   for (const table of [...rowTables.map((one) => one.table), ...views]) {
     if (signal?.aborted) return
     try {
       const rows = rowTables.find((one) => one.table === table)
-      if (rows !== undefined) await compactTable(context, rows, settled)
-      context.afterStep?.('compacted')
+      if (rows !== undefined) await compactTable(context, rows)
       await vacuumTable(context, table)
-      context.afterStep?.('vacuumed')
     } catch (error) {
       telemetry.tableFailed({ table: table.path, error })
     }
@@ -56,21 +63,11 @@ async function vacuumTable(context: BatchContext, table: LakeTable): Promise<voi
   batchTelemetryOf(context.telemetry).tableVacuumed({ table: table.path, files })
 }
 
-/** What every view's batch part covers; without views, what the curated table covers. */
-function settledOffsets(tables: PipelineTables, views: readonly LakeTable[]): Offsets {
-  return views.reduce(
-    (settled, view) => minOffsets(settled, view.current().offsets),
-    tables.curated.current().offsets,
-  )
-}
-
 async function compactTable(
   context: BatchContext,
-  { table, columns }: TidyTable,
-  settled: Offsets,
+  { table, columns, newest }: TidyTable,
 ): Promise<void> {
-  const snapshot = await table.refresh()
-  const groups = planCompaction(snapshot.files, settled, context.settings)
+  const groups = planCompaction(newest.files, context.settings)
   if (groups.length === 0) return
   const added: StagedFile[] = []
   for (const group of groups) {
@@ -84,7 +81,7 @@ async function compactTable(
     add: added,
     dataChange: false,
     operation: 'COMPACTION',
-    basedOnVersion: snapshot.version,
+    basedOnVersion: newest.version,
   })
   if (outcome.kind === 'superseded') {
     // Somebody else replaced one of the files; the next batch looks again.
@@ -101,7 +98,7 @@ async function compactTable(
 /** One folder's files as one file, rows in the order of their coordinates. */
 async function mergeFiles(
   context: BatchContext,
-  { table, columns }: TidyTable,
+  { table, columns }: Omit<TidyTable, 'newest'>,
   group: readonly DataFile[],
 ): Promise<StagedFile[]> {
   const { partitionColumns } = table.current()

@@ -1,15 +1,9 @@
 /** Which small files of a table to merge. Pure: files in, groups of files out. */
-import { type Offsets, offsetOf } from '../../core/offsets.ts'
-
 /** What the plan needs to know of a file; a lake table's `DataFile` has it all. */
 interface CandidateFile {
   readonly path: string
   readonly bytes: number
   readonly partitionValues: Readonly<Record<string, string | null>>
-  readonly stats: {
-    readonly min: Readonly<Record<string, unknown>>
-    readonly max: Readonly<Record<string, unknown>>
-  }
 }
 
 interface CompactionLimits {
@@ -18,19 +12,14 @@ interface CompactionLimits {
   readonly compactionBytesMax: number
 }
 
-/**
- * Groups of files of one partition folder each, to be rewritten as one file a group. Only files whose
- * rows all lie below `settled`, the offsets that every view's batch part covers: newer rows are
- * still read by offsets, commit by commit, and merging them would make those readers read more.
- */
+/** Groups of files of one partition folder each, to be rewritten as one file a group. */
 export function planCompaction<File extends CandidateFile>(
   files: readonly File[],
-  settled: Offsets,
   limits: CompactionLimits,
 ): File[][] {
   const folders = new Map<string, File[]>()
   for (const file of files) {
-    if (file.bytes >= limits.compactionFileBytesMax || !isSettled(file, settled)) continue
+    if (file.bytes >= limits.compactionFileBytesMax) continue
     const folder = JSON.stringify(file.partitionValues)
     folders.set(folder, [...(folders.get(folder) ?? []), file])
   }
@@ -44,19 +33,6 @@ export function planCompaction<File extends CandidateFile>(
     budget -= bytesOf(group)
   }
   return groups
-}
-
-function isSettled({ stats }: CandidateFile, settled: Offsets): boolean {
-  const first = stats.min['_partition']
-  const last = stats.max['_partition']
-  const offsetMax = stats.max['_offset']
-  // Without statistics nothing is known about the rows: such a file is left alone.
-  if (typeof first !== 'number' || typeof last !== 'number') return false
-  if (typeof offsetMax !== 'number') return false
-  for (let partition = first; partition <= last; partition++) {
-    if (BigInt(offsetMax) >= offsetOf(settled, partition)) return false
-  }
-  return true
 }
 
 function takeWithin<File extends CandidateFile>(files: readonly File[], bytesMax: number): File[] {
