@@ -8,6 +8,8 @@ const codeOf: Readonly<Record<string, FailureCode>> = {
   EPERM: 'DATA_DIRECTORY_UNUSABLE',
   EROFS: 'DATA_DIRECTORY_UNUSABLE',
   ENOTDIR: 'DATA_DIRECTORY_UNUSABLE',
+  // A file lies where a folder must be.
+  EEXIST: 'DATA_DIRECTORY_UNUSABLE',
 }
 
 /** DuckDB reports the same refusals as text only. */
