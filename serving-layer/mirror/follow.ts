@@ -53,7 +53,7 @@ async function applyHotRows(context: FollowContext, signal: AbortSignal): Promis
     await clock.sleep(settings.lakePollIntervalMs, signal)
     return
   }
-  const ranges = await hotStore.read(mirror.name, mirror.visible.realtime, {
+  const ranges = await hotStore.read(mirror.name, mirror.positions, {
     bytesMax: settings.hotReadBytesMax,
     waitMs: settings.lakePollIntervalMs,
     signal,

@@ -87,6 +87,13 @@ export class PipelineMirror {
     return this.#visible
   }
 
+  /** Where the hot store is to be read from: one position for every partition of the topic. */
+  get positions(): Offsets {
+    const { partitions } = this.loaded.pipeline
+    const { realtime } = this.#visible
+    return new Map(Array.from({ length: partitions }, (_, p) => [p, offsetOf(realtime, p)]))
+  }
+
   get rejectedCount(): bigint {
     const { files } = this.#options.tables.rejected.current()
     return files.reduce((sum, file) => sum + BigInt(file.rowCount), 0n)

@@ -46,7 +46,10 @@ it('joins older segments without moving where the tail ends', () => {
     fc.integer({ min: 1, max: 20 }),
     (steps, segmentsMax) => {
       let offset = 0
-      const segments = steps.map((step, id) => ({ id, until: at((offset += step), 0) }))
+      const segments = steps.map((step, id) => {
+        offset += step
+        return { id, until: at(offset, 0) }
+      })
       const long: Tail = { from: noOffsets, segments }
       const id = joinThrough(long, segmentsMax)
       const joined = id === null ? long : joinSegments(long, id)

@@ -84,6 +84,7 @@ it('answers exactly for the offsets it states, whatever the writers do meanwhile
         await becomesVisible(mirror, world.ends)
         for (const _ of loaded.views) await checkOneView(world, mirror)
         await checkRows(world, mirror)
+        expect(world.failures).toEqual([])
       } finally {
         await mirror[Symbol.asyncDispose]()
       }

@@ -17,16 +17,16 @@ import { openLocalStorage } from '../../../stores/lake/local.ts'
 import { openPipelineTables, type PipelineTables } from '../../../stores/lake/pipeline-tables.ts'
 import { stageParquet } from '../../../stores/lake/staging.ts'
 import type { LakeStorage } from '../../../stores/lake/storage.ts'
-import { silentTelemetry } from '../../../stores/telemetry.ts'
 import { servingSettings } from '../../config.ts'
 import { DuckDbMirror } from '../../mirror/mirror.ts'
-import { mirrorSignals } from '../../telemetry.ts'
 
 const allRows = 'all_rows'
 
 export class World implements AsyncDisposable {
   readonly loaded: LoadedPipeline
   readonly hotStore: HotStore = createMemoryHotStore({ bytesMax: 64 * 1024 * 1024 })
+  /** Everything that went wrong while mirrors followed. */
+  readonly failures: unknown[] = []
   #ends: Offsets = noOffsets
   readonly #directory: string
   readonly #database: Database
@@ -75,7 +75,10 @@ export class World implements AsyncDisposable {
       hotStore: this.hotStore,
       storage: this.#storage,
       settings,
-      signals: mirrorSignals(silentTelemetry()),
+      signals: {
+        applied: () => {},
+        followFailed: (_, error) => this.failures.push(error),
+      },
       clock: systemClock,
     })
   }
@@ -106,8 +109,10 @@ export class World implements AsyncDisposable {
   /** Commits everything below the ends of these partitions to the curated table and trims the hot store. */
   async commit(partitions: readonly number[]): Promise<void> {
     const before = this.lake
-    const from = new Map(partitions.map((partition) => [partition, offsetOf(before, partition)]))
-    const until = new Map(partitions.map((p) => [p, offsetOf(this.#ends, p)]))
+    const moved = partitions.filter((p) => offsetOf(this.#ends, p) > offsetOf(before, p))
+    if (moved.length === 0) return
+    const from = new Map(moved.map((partition) => [partition, offsetOf(before, partition)]))
+    const until = new Map(moved.map((p) => [p, offsetOf(this.#ends, p)]))
     const files = await this.#stage(offsetsPredicate(from, until))
     const outcome = await this.#tables.curated.append({ files, from, until, operation: 'TEST' })
     if (outcome.kind !== 'committed') throw new Error('Superseded.')

@@ -1,5 +1,6 @@
 /** A mirror over a few tables, for tests of what is built on mirrors. */
 import type { Offsets } from '../../../core/offsets.ts'
+import type { LoadedPipeline } from '../../../core/pipeline.ts'
 import { systemClock } from '../../../stores/clock.ts'
 import { Database } from '../../../stores/engine/duckdb.ts'
 import { silentTelemetry } from '../../../stores/telemetry.ts'
@@ -84,7 +85,10 @@ const allTypesSql = `
 export class FakeMirror implements Mirror, AsyncDisposable {
   readonly database: Database
   readonly objects = objects
-  readonly pipelines = []
+  // Only the names are ever read.
+  readonly pipelines = [
+    { pipeline: { name: 'http_logs', table: 'logs' } },
+  ] as unknown as LoadedPipeline[]
   isReady = true
   readonly #listeners = new Set<() => void>()
   #lake: Offsets = new Map()
