@@ -42,6 +42,17 @@ export const batchSettings = z.strictObject({
     .describe(
       'Files that a newer version replaced are kept this long for queries that still read them, ms.',
     ),
+  threads: z
+    .int()
+    .min(1)
+    .max(1024)
+    .default(2)
+    .describe('Threads of the DuckDB that recomputes views.'),
+  memoryBytesMax: z
+    .int()
+    .min(64 * 1024 * 1024)
+    .default(512 * 1024 * 1024)
+    .describe('Memory of the DuckDB that recomputes views; beyond it, it writes to disk, bytes.'),
 })
 
 export type BatchSettings = z.infer<typeof batchSettings>

@@ -1,0 +1,43 @@
+/** Wires the batch layer: its own DuckDB, which may spill to disk, and the lake's tables. */
+import { mkdir } from 'node:fs/promises'
+import type { LoadedPipeline } from '../core/pipeline.ts'
+import { Database } from '../stores/engine/duckdb.ts'
+import { createDuckDbBatchEngine } from '../stores/engine/duckdb-batch-engine.ts'
+import { openPipelineTables, type PipelineTables } from '../stores/lake/pipeline-tables.ts'
+import type { BatchContext } from './context.ts'
+
+interface BatchParts
+  extends Pick<
+    BatchContext,
+    'pipelines' | 'storage' | 'settings' | 'lockDirectory' | 'telemetry' | 'clock'
+  > {
+  /** Where DuckDB may put what does not fit into its memory. */
+  readonly spillDirectory: string
+}
+
+/** What `runBatch` and `runBatchLayer` work with; dispose it when they have ended. */
+export async function openBatch(
+  parts: BatchParts,
+): Promise<{ readonly context: BatchContext } & AsyncDisposable> {
+  const { spillDirectory, storage, settings, clock } = parts
+  await mkdir(spillDirectory, { recursive: true })
+  const { threads, memoryBytesMax } = settings
+  const database = await Database.open({ threads, memoryBytesMax, spillDirectory })
+  const opened = new Map<string, Promise<PipelineTables>>()
+  const tablesOf = (loaded: LoadedPipeline) => {
+    const { name } = loaded.pipeline
+    const tables = opened.get(name) ?? openPipelineTables(storage, loaded, { database, clock })
+    opened.set(name, tables)
+    // One that failed is tried again by the next batch.
+    tables.catch(() => opened.delete(name))
+    return tables
+  }
+  const engine = createDuckDbBatchEngine({ database, storage })
+  return {
+    context: { ...parts, database, engine, tablesOf },
+    [Symbol.asyncDispose]: async () => {
+      await engine[Symbol.asyncDispose]()
+      await database[Symbol.asyncDispose]()
+    },
+  }
+}

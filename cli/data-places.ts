@@ -1,0 +1,15 @@
+/** Where things lie below the data directory. */
+import { join, resolve } from 'node:path'
+
+export function dataPlaces(dataDirectory: string) {
+  const root = resolve(dataDirectory)
+  return {
+    root,
+    eventLog: join(root, 'event-log'),
+    lake: join(root, 'lake'),
+    locks: join(root, 'locks'),
+    /** Where the demo writes its log files. */
+    logs: join(root, 'logs'),
+    registry: join(root, 'registry.json'),
+  }
+}
