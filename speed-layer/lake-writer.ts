@@ -1,0 +1,121 @@
+/** Commits frozen pending rows in the background, one commit at a time, for as long as it takes. */
+import { MillraceError } from '../core/errors.ts'
+import type { SpeedContext } from './context.ts'
+import { retryDelayMs } from './domain/linger.ts'
+import { type LakeCommitRequest, lakeCommitSteps } from './lake-commit.ts'
+import { dropPending } from './pending.ts'
+import { speedTelemetryOf } from './telemetry.ts'
+
+/** Another writer has moved the offsets of this worker's partitions: read them again and go on there. */
+export class OffsetsMoved extends Error {}
+
+export class LakeWriter {
+  readonly #context: SpeedContext
+  readonly #closing = new AbortController()
+  /** Ends waiting between retries. */
+  readonly #signal: AbortSignal
+  #running: Promise<void> | null = null
+  #failure: unknown = null
+  #bytes = 0
+
+  constructor(context: SpeedContext, signal: AbortSignal) {
+    this.#context = context
+    this.#signal = AbortSignal.any([signal, this.#closing.signal])
+  }
+
+  get isRunning(): boolean {
+    return this.#running !== null
+  }
+
+  /** Bytes of record values that the running commit holds in memory. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Starts a commit; none may be running. */
+  start(request: LakeCommitRequest): void {
+    this.#bytes = request.pending.bytes
+    this.#running = this.#commit(request)
+      .catch((error: unknown) => {
+        this.#failure = error
+      })
+      .finally(() => {
+        this.#running = null
+        this.#bytes = 0
+      })
+  }
+
+  /** Waits for the running commit, at most until `signal` aborts; throws what made it fail. */
+  async settled(signal?: AbortSignal): Promise<void> {
+    if (this.#running !== null) await Promise.race([this.#running, aborted(signal)])
+    this.check()
+  }
+
+  /** Ends the retries and waits for the step in work. */
+  async close(): Promise<void> {
+    this.#closing.abort()
+    await this.#running
+  }
+
+  /** Throws what made the last commit fail. */
+  check(): void {
+    const failure = this.#failure
+    this.#failure = null
+    if (failure !== null) throw failure
+  }
+
+  async #commit(request: LakeCommitRequest): Promise<void> {
+    const { clock, onCommit, progress, telemetry } = this.#context
+    const startedMs = clock.now()
+    const { pending, database, loaded } = request
+    const pipeline = loaded.pipeline.name
+    for (const step of lakeCommitSteps(request)) {
+      await this.#untilDone(pipeline, step.name, step.run)
+      this.#context.afterStep?.(pipeline, step.name)
+    }
+    await database.session((session) => dropPending(session, pending))
+    const nowMs = clock.now()
+    const { records, until } = pending
+    const durationMs = nowMs - startedMs
+    speedTelemetryOf(telemetry).lakeCommitted({ pipeline, records, until, durationMs, nowMs })
+    progress?.update(pipeline, () => ({
+      lastCommit: { atMs: nowMs, durationMs, records },
+      failure: null,
+    }))
+    onCommit?.(pipeline)
+  }
+
+  /** Repeats a step while its store is away. Only the end of the worker ends this. */
+  async #untilDone(pipeline: string, step: string, run: () => Promise<void>): Promise<void> {
+    const { clock, progress, settings, telemetry } = this.#context
+    for (let attempt = 0; ; attempt++) {
+      try {
+        await run()
+        return
+      } catch (error) {
+        if (error instanceof MillraceError && error.code === 'LAKE_COMMIT_CONFLICT') {
+          throw new OffsetsMoved(error.message, { cause: error })
+        }
+        if (!isRetryable(error) || this.#signal.aborted) throw error
+        const delayMs = retryDelayMs(attempt, settings.retryDelayMsMin, settings.retryDelayMsMax)
+        speedTelemetryOf(telemetry).retried(pipeline, step, error, delayMs)
+        progress?.update(pipeline, () => ({ failure: (error as Error).message }))
+        await clock.sleep(delayMs, this.#signal)
+      }
+    }
+  }
+}
+
+export function isRetryable(error: unknown): boolean {
+  if (error instanceof MillraceError) return error.retryable
+  // Memory comes back when a lake commit ends.
+  return error instanceof Error && error.message.startsWith('Out of Memory Error')
+}
+
+function aborted(signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal === undefined) return
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}

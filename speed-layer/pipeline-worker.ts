@@ -1,0 +1,309 @@
+/** Processes the records of one pipeline's assigned partitions until the assignment ends. */
+import { type Offsets, offsetOf } from '../core/offsets.ts'
+import type { LoadedPipeline } from '../core/pipeline.ts'
+import type { Database, Session } from '../stores/engine/duckdb.ts'
+import type { Assignment, RecordBatch } from '../stores/event-log/port.ts'
+import type { SpeedContext } from './context.ts'
+import type { EnrichSql } from './domain/enrich-sql.ts'
+import { lingerMs } from './domain/linger.ts'
+import { parseSql } from './domain/parse-sql.ts'
+import { type StartingPoint, startingPoint } from './domain/positions.ts'
+import type { LakeTables } from './lake-commit.ts'
+import { LakeWriter, OffsetsMoved } from './lake-writer.ts'
+import {
+  bytesOf,
+  enrichRecords,
+  hotRangeOf,
+  type Processor,
+  parseRecords,
+  rangesOf,
+} from './micro-batch.ts'
+import { createPending, dropPending, type Pending } from './pending.ts'
+import { type SpeedTelemetry, speedTelemetryOf } from './telemetry.ts'
+
+/** What a pipeline needs as long as the process lives. */
+export interface PipelineParts {
+  readonly loaded: LoadedPipeline
+  readonly database: Database
+  readonly tables: LakeTables
+  readonly enrich: EnrichSql
+  /** A folder in memory of this process. */
+  readonly directory: string
+}
+
+/** The consumer group; tools show its lag by this name. */
+export function consumerGroup(pipeline: string): string {
+  return `millrace-${pipeline}`
+}
+
+/** How often the log is asked for its end, in ms. */
+const lagIntervalMs = 1000
+/** How long a read waits for records when no lake commit is due, in ms. */
+const readWaitMsMax = 1000
+
+export class PipelineWorker {
+  readonly #context: SpeedContext
+  readonly #parts: PipelineParts
+  readonly #assignment: Assignment
+  readonly #session: Session
+  readonly #signals: SpeedTelemetry
+  readonly #processor: Processor
+  readonly #writer: LakeWriter
+  readonly #name: string
+  #positions: Offsets = new Map()
+  #hot: Offsets = new Map()
+  #pending: Pending | null = null
+  #batch = 0
+  #lagMeasuredMs = 0
+
+  constructor(
+    context: SpeedContext,
+    parts: PipelineParts,
+    assignment: Assignment,
+    session: Session,
+  ) {
+    this.#context = context
+    this.#parts = parts
+    this.#assignment = assignment
+    this.#session = session
+    this.#name = parts.loaded.pipeline.name
+    this.#signals = speedTelemetryOf(context.telemetry)
+    this.#writer = new LakeWriter(context, assignment.signal)
+    this.#processor = {
+      session,
+      loaded: parts.loaded,
+      parse: parseSql(parts.loaded.pipeline),
+      enrich: parts.enrich,
+      settings: context.settings,
+      directory: parts.directory,
+      onLinesReadAgain: (reason) => this.#signals.linesReadAgain(this.#name, reason),
+    }
+  }
+
+  /** Where each sink stands, and from there until the assignment ends. Throws what cannot be retried. */
+  async consume(): Promise<void> {
+    await this.#start()
+    const { signal } = this.#assignment
+    const { clock, settings } = this.#context
+    let startedMs = Number.NEGATIVE_INFINITY
+    let bytes = 0
+    while (!signal.aborted) {
+      const facts = { elapsedMs: clock.now() - startedMs, bytes }
+      const pauseMs = lingerMs({
+        ...facts,
+        intervalMs: settings.microBatchIntervalMs,
+        bytesMax: settings.microBatchBytesMax,
+      })
+      if (pauseMs > 0) await clock.sleep(pauseMs, signal)
+      const batches = await this.#read()
+      startedMs = clock.now()
+      bytes = bytesOf(batches)
+      if (batches.length > 0) await this.#process(batches, bytes)
+      await this.#commitIfDue()
+      await this.#measureLag()
+    }
+  }
+
+  /** Brings what is pending to the lake; ends early, with rows left, when `signal` aborts. */
+  async flush(signal?: AbortSignal): Promise<void> {
+    await this.#writer.settled(signal)
+    if (signal?.aborted || (this.#pending?.records ?? 0) === 0) return
+    await this.#startCommit(false)
+    await this.#writer.settled(signal)
+  }
+
+  /** Records that are visible but not in the lake. */
+  get pendingRecords(): number {
+    return this.#pending?.records ?? 0
+  }
+
+  /** Forgets what is pending: the log still has it. */
+  async discard(): Promise<void> {
+    const pending = this.#pending
+    this.#pending = null
+    if (pending !== null) await dropPending(this.#session, pending)
+  }
+
+  /** Ends all work at once; what is pending is read again by whoever comes next. */
+  async close(): Promise<void> {
+    await this.#writer.close()
+    await this.discard()
+  }
+
+  async #start(): Promise<void> {
+    const { eventLog, hotStore } = this.#context
+    const { tables, loaded } = this.#parts
+    const { topic } = loaded.pipeline
+    const [raw, rejected, curated] = await Promise.all([
+      tables.raw.refresh(),
+      tables.rejected.refresh(),
+      tables.curated.refresh(),
+    ])
+    const sinks = {
+      raw: raw.offsets,
+      rejected: rejected.offsets,
+      curated: curated.offsets,
+      hot: await hotStore.ends(this.#name),
+    }
+    const bounds = await eventLog.bounds(topic)
+    const start = startingPoint(topic, this.#assignment.partitions, sinks, bounds)
+    await this.#prepareSinks(start)
+    this.#positions = start.from
+    this.#hot = start.hot
+    this.#pending ??= await createPending(this.#session, loaded)
+    this.#signals.assigned(this.#name, start.from)
+  }
+
+  async #prepareSinks({ resets, begins }: StartingPoint): Promise<void> {
+    for (const [partition, end] of resets) {
+      await this.#context.hotStore.reset(this.#name, partition, end)
+    }
+    if (begins.size === 0) return
+    const { raw, rejected, curated } = this.#parts.tables
+    const from = new Map([...begins.keys()].map((partition) => [partition, 0n]))
+    for (const table of [raw, rejected, curated]) {
+      await table.append({ files: [], from, until: begins, operation: 'BEGIN' })
+    }
+  }
+
+  async #read(): Promise<RecordBatch[]> {
+    const { eventLog, clock, settings } = this.#context
+    const sinceMs = this.#pending?.sinceMs ?? 0
+    const dueMs =
+      sinceMs === 0 ? readWaitMsMax : sinceMs + settings.lakeCommitIntervalMs - clock.now()
+    return await eventLog.read(this.#parts.loaded.pipeline.topic, this.#positions, {
+      bytesMax: settings.microBatchBytesMax,
+      waitMs: Math.max(0, Math.min(readWaitMsMax, dueMs)),
+      signal: this.#assignment.signal,
+    })
+  }
+
+  async #process(batches: readonly RecordBatch[], bytes: number): Promise<void> {
+    const { clock, afterStep, progress } = this.#context
+    const startedMs = clock.now()
+    const pending = this.#pending
+    if (pending === null) throw new Error('The worker has not started.')
+    const batch = this.#batch++
+    const ranges = rangesOf(batches, this.#positions)
+    await parseRecords(this.#processor, pending, batch, batches)
+    afterStep?.(this.#name, 'parsed')
+    const counts = await enrichRecords(this.#processor, pending, batch)
+    afterStep?.(this.#name, 'enriched')
+    for (const range of ranges) {
+      const hasRows = (counts.get(range.partition)?.get(null) ?? 0) > 0
+      await this.#appendHot(pending, batch, range, hasRows)
+    }
+    afterStep?.(this.#name, 'hot_appended')
+    const records = batches.reduce((sum, { count }) => sum + count, 0)
+    this.#advance(pending, ranges, { records, bytes, nowMs: startedMs })
+    const { rows, rejected } = totals(counts)
+    const durationMs = clock.now() - startedMs
+    const pipeline = this.#name
+    this.#signals.microBatchProcessed({ pipeline, records, rows, bytes, durationMs, rejected })
+    progress?.update(pipeline, (old) => ({
+      records: old.records + records,
+      rows: old.rows + rows,
+      rejected: old.rejected + records - rows,
+      positions: this.#positions,
+      recordTimestampMs: Math.max(...ranges.map(({ timestampMsMax }) => timestampMsMax)),
+    }))
+  }
+
+  async #appendHot(
+    pending: Pending,
+    batch: number,
+    range: ReturnType<typeof rangesOf>[number],
+    hasRows: boolean,
+  ): Promise<void> {
+    // After a restart the hot store may be ahead of the lake: it gets only what it does not have.
+    const from = maxOf(range.from, offsetOf(this.#hot, range.partition))
+    if (from >= range.until) return
+    const wanted = { ...range, from }
+    const hotRange = hasRows
+      ? await hotRangeOf(this.#processor, pending, batch, wanted)
+      : { ...wanted, rowCount: 0, rows: Buffer.alloc(0) }
+    const outcome = await this.#context.hotStore.append(this.#name, hotRange)
+    if (outcome.kind === 'refused') {
+      throw new OffsetsMoved(
+        `The hot store ends partition ${range.partition} at ${outcome.end}, not at ${from}.`,
+      )
+    }
+    this.#hot = new Map(this.#hot).set(range.partition, range.until)
+  }
+
+  #advance(
+    pending: Pending,
+    ranges: readonly { readonly partition: number; readonly until: bigint }[],
+    counted: { records: number; bytes: number; nowMs: number },
+  ): void {
+    const positions = new Map(this.#positions)
+    for (const { partition, until } of ranges) positions.set(partition, until)
+    this.#positions = positions
+    pending.until = positions
+    pending.records += counted.records
+    pending.bytes += counted.bytes
+    if (pending.sinceMs === 0) pending.sinceMs = counted.nowMs
+  }
+
+  async #commitIfDue(): Promise<void> {
+    const { clock, settings } = this.#context
+    this.#writer.check()
+    const pending = this.#pending
+    if (pending === null || pending.records === 0) return
+    const ageMs = clock.now() - pending.sinceMs
+    this.#signals.pendingChanged(this.#name, pending.bytes + this.#writer.bytes, ageMs)
+    // Bounded: with too much waiting for the lake, reading stops until a commit has ended.
+    if (pending.bytes + this.#writer.bytes >= settings.pendingBytesMax) {
+      await this.#writer.settled(this.#assignment.signal)
+    }
+    const isDue =
+      ageMs >= settings.lakeCommitIntervalMs ||
+      pending.bytes >= settings.lakeCommitBytesMax ||
+      pending.records >= settings.lakeCommitRowsMax
+    if (isDue && !this.#writer.isRunning) await this.#startCommit(true)
+  }
+
+  /** Freezes what is pending and commits it in the background. */
+  async #startCommit(continues: boolean): Promise<void> {
+    const pending = this.#pending
+    if (pending === null) return
+    const { eventLog, hotStore, storage } = this.#context
+    const { loaded, tables, database } = this.#parts
+    const { name, topic } = loaded.pipeline
+    this.#pending = continues ? await createPending(this.#session, loaded) : null
+    this.#writer.start({
+      loaded,
+      tables,
+      database,
+      storage,
+      pending,
+      advise: (offsets) => eventLog.commitAdvisory(topic, consumerGroup(name), offsets),
+      trim: (offsets) => hotStore.trim(name, offsets),
+    })
+  }
+
+  async #measureLag(): Promise<void> {
+    const { clock, eventLog, progress } = this.#context
+    if (clock.now() - this.#lagMeasuredMs < lagIntervalMs) return
+    this.#lagMeasuredMs = clock.now()
+    const { latest } = await eventLog.bounds(this.#parts.loaded.pipeline.topic)
+    this.#signals.lagMeasured(this.#name, this.#positions, latest)
+    progress?.update(this.#name, () => ({ latest }))
+  }
+}
+
+function totals(counts: ReadonlyMap<number, ReadonlyMap<string | null, number>>) {
+  let rows = 0
+  const rejected = new Map<string, number>()
+  for (const reasons of counts.values()) {
+    for (const [reason, count] of reasons) {
+      if (reason === null) rows += count
+      else rejected.set(reason, (rejected.get(reason) ?? 0) + count)
+    }
+  }
+  return { rows, rejected }
+}
+
+function maxOf(left: bigint, right: bigint): bigint {
+  return left > right ? left : right
+}

@@ -1,0 +1,192 @@
+/**
+ * The speed layer: for each pipeline, poll the log, parse, enrich, show the rows at once, and bring
+ * them to the lake. It knows rows, not views.
+ */
+import { join } from 'node:path'
+import { MillraceError } from '../core/errors.ts'
+import { type LoadedPipeline, rawColumns, rejectedColumns, tablePaths } from '../core/pipeline.ts'
+import { type Column, quoteIdentifier, quoteLiteral } from '../core/sql.ts'
+import { Database } from '../stores/engine/duckdb.ts'
+import { DuckDbSqlParser } from '../stores/engine/duckdb-sql-parser.ts'
+import type { Assignment } from '../stores/event-log/port.ts'
+import { openLakeTable } from '../stores/lake/table.ts'
+import { loadMacros } from '../stores/pipelines.ts'
+import { openScratch } from '../stores/scratch.ts'
+import type { SpeedContext } from './context.ts'
+import { enrichSql } from './domain/enrich-sql.ts'
+import { retryDelayMs } from './domain/linger.ts'
+import type { LakeTables } from './lake-commit.ts'
+import { isRetryable, OffsetsMoved } from './lake-writer.ts'
+import { consumerGroup, type PipelineParts, PipelineWorker } from './pipeline-worker.ts'
+import { speedTelemetryOf } from './telemetry.ts'
+
+const defaultSqlDirectory = 'sql'
+
+/**
+ * Runs until `signal` aborts and the last rows are in the lake. A pipeline that meets what cannot be
+ * retried stops, and the others go on; its error is thrown when all have ended.
+ */
+export async function runSpeedLayer(context: SpeedContext, signal: AbortSignal): Promise<void> {
+  const { settings, sqlDirectory = defaultSqlDirectory } = context
+  await using scratch = await openScratch()
+  await using database = await Database.open({
+    threads: settings.threads,
+    memoryBytesMax: settings.memoryBytesMax,
+    setupSql: await loadMacros(sqlDirectory),
+  })
+  const outcomes = await Promise.allSettled(
+    context.pipelines.map((loaded) =>
+      runPipeline(context, { loaded, database, directory: scratch.directory }, signal),
+    ),
+  )
+  const failures = outcomes.filter((outcome) => outcome.status === 'rejected')
+  if (failures[0] !== undefined) throw failures[0].reason
+}
+
+async function runPipeline(
+  context: SpeedContext,
+  shared: Pick<PipelineParts, 'loaded' | 'database' | 'directory'>,
+  signal: AbortSignal,
+): Promise<void> {
+  const { pipeline } = shared.loaded
+  try {
+    await context.eventLog.ensureTopic(pipeline.topic, pipeline.partitions)
+    const parts: PipelineParts = {
+      ...shared,
+      tables: await openTables(context, shared.loaded, shared.database),
+      enrich: await loadEnrichment(context, shared.loaded, shared.database),
+    }
+    await context.eventLog.join(
+      pipeline.topic,
+      consumerGroup(pipeline.name),
+      signal,
+      (assignment) => runAssignment(context, parts, assignment, signal),
+    )
+  } catch (error) {
+    speedTelemetryOf(context.telemetry).pipelineStopped(pipeline.name, error)
+    const failure = error instanceof Error ? error.message : String(error)
+    context.progress?.update(pipeline.name, () => ({ failure }))
+    throw error
+  }
+}
+
+/** Works on an assignment; what can be retried begins again from the offsets of the sinks. */
+async function runAssignment(
+  context: SpeedContext,
+  parts: PipelineParts,
+  assignment: Assignment,
+  signal: AbortSignal,
+): Promise<void> {
+  await parts.database.session(async (session) => {
+    const worker = new PipelineWorker(context, parts, assignment, session)
+    try {
+      await consumeUntilAborted(context, worker, parts.loaded.pipeline.name, assignment.signal)
+      // Records of an assignment that went to somebody else are theirs to commit.
+      if (signal.aborted) await commitLast(context, worker, parts.loaded.pipeline.name)
+    } finally {
+      await worker.close()
+    }
+  })
+}
+
+async function consumeUntilAborted(
+  { settings, telemetry, clock }: SpeedContext,
+  worker: PipelineWorker,
+  pipeline: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const signals = speedTelemetryOf(telemetry)
+  for (let attempt = 0; !signal.aborted; attempt++) {
+    const startedMs = clock.now()
+    try {
+      await worker.consume()
+    } catch (error) {
+      if (!canBeginAgain(error)) throw error
+      // A worker that ran for a while before this is not in a series of failures.
+      if (clock.now() - startedMs > settings.retryDelayMsMax) attempt = 0
+      const delayMs = retryDelayMs(attempt, settings.retryDelayMsMin, settings.retryDelayMsMax)
+      if (error instanceof OffsetsMoved) signals.resynchronised(pipeline, error.message)
+      else signals.retried(pipeline, 'micro_batch', error, delayMs)
+      await prepareToBeginAgain(worker, error)
+      await clock.sleep(delayMs, signal)
+    }
+  }
+}
+
+function canBeginAgain(error: unknown): boolean {
+  return error instanceof OffsetsMoved || isRetryable(error)
+}
+
+/** What is visible goes to the lake, which makes room in the hot store, unless others own it by now. */
+async function prepareToBeginAgain(worker: PipelineWorker, error: unknown): Promise<void> {
+  if (!(error instanceof OffsetsMoved)) {
+    await worker.flush().catch((failure: unknown) => {
+      if (!canBeginAgain(failure)) throw failure
+    })
+  }
+  await worker.discard()
+}
+
+async function commitLast(
+  { settings, telemetry }: SpeedContext,
+  worker: PipelineWorker,
+  pipeline: string,
+): Promise<void> {
+  const limit = AbortSignal.timeout(settings.shutdownCommitMs)
+  try {
+    await worker.flush(limit)
+  } catch (error) {
+    // Nothing is lost: the next start reads these records again.
+    if (!canBeginAgain(error)) throw error
+  }
+  if (limit.aborted) {
+    speedTelemetryOf(telemetry).lastCommitSkipped(pipeline, worker.pendingRecords)
+  }
+}
+
+async function openTables(
+  { storage, clock }: SpeedContext,
+  { pipeline, curatedColumns }: LoadedPipeline,
+  database: Database,
+): Promise<LakeTables> {
+  const paths = tablePaths(pipeline)
+  const open = (path: string, columns: readonly Column[], partitionColumns: readonly string[]) =>
+    openLakeTable(storage, path, {
+      pipeline: pipeline.name,
+      columns,
+      partitionColumns,
+      database,
+      clock,
+    })
+  const partitionColumns = pipeline.partitionBy.map(({ name }) => name)
+  return {
+    raw: await open(paths.raw, rawColumns, []),
+    rejected: await open(paths.rejected, rejectedColumns, []),
+    curated: await open(paths.curated, curatedColumns, partitionColumns),
+  }
+}
+
+/** Loads the reference tables, once, and prepares `curated.sql`. */
+async function loadEnrichment(
+  { sqlDirectory = defaultSqlDirectory }: SpeedContext,
+  loaded: LoadedPipeline,
+  database: Database,
+) {
+  const references = new Map<string, string>()
+  for (const { name, path } of loaded.pipeline.references) {
+    const table = quoteIdentifier(`${loaded.pipeline.name}/reference/${name}`)
+    const file = quoteLiteral(join(sqlDirectory, loaded.pipeline.name, path))
+    const read = path.endsWith('.parquet') ? 'read_parquet' : 'read_csv'
+    try {
+      await database.run(`CREATE TABLE ${table} AS SELECT * FROM ${read}(${file})`)
+    } catch (cause) {
+      throw new MillraceError(
+        'PIPELINE_INVALID',
+        `The reference '${name}' of '${loaded.pipeline.name}' cannot be read: ${(cause as Error).message}`,
+        { cause },
+      )
+    }
+    references.set(name, `SELECT * FROM ${table}`)
+  }
+  return await enrichSql(loaded, new DuckDbSqlParser(database), references)
+}
