@@ -1,12 +1,12 @@
 /** What the shipper is told: a `filebeat.yml` as people have it, and its own few settings. */
 import { z } from 'zod'
 import { type Problem, problemsError } from '../core/errors.ts'
-import { type InputConfig, issueText, readInput } from './config/input.ts'
+import { type InputConfig, readInput } from './config/input.ts'
 import { type KafkaOutput, readKafkaOutput } from './config/kafka-output.ts'
 import { type Environment, type LocatedMap, parseLocated } from './config/located-yaml.ts'
 import { otherOutputs, topOptions } from './config/option-tables.ts'
 import { processorProblems } from './config/processors.ts'
-import { type FoundOption, findOptions, settingsOf } from './config/read-options.ts'
+import { type FoundOption, findOptions, refuseIssues, settingsOf } from './config/read-options.ts'
 import { fieldMap, flag, text, textList } from './config/value-types.ts'
 import { refersTo, renderFormat } from './domain/format-string.ts'
 import { staticFields } from './domain/static-fields.ts'
@@ -94,13 +94,11 @@ function readTop(root: LocatedMap, file: string) {
   const refuse = (line: number, message: string) => problems.push({ file, line, message })
   const { known, unknown } = findOptions(root, topOptions)
   for (const { name, line } of unknown) refuse(line, unknownAtTop(name))
-  const { raw, lines, names } = settingsOf(known)
+  const { raw, placeOf } = settingsOf(known)
   const top = topSettings.safeParse(raw)
-  for (const issue of top.error?.issues ?? []) {
-    const field = String(issue.path[0])
-    refuse(lines.get(field) ?? 1, issueText(names.get(field) ?? field, issue))
-  }
-  problems.push(...processorProblems(raw['processors'], file, lines.get('processors') ?? 1))
+  refuseIssues(top.error?.issues ?? [], placeOf(1), refuse)
+  const processors = known.find(({ spec }) => spec.sets === 'processors')
+  problems.push(...processorProblems(processors?.node, file))
 
   const inputs = readInputs(known, file)
   const kafkaNode = known.find(({ spec }) => spec.sets === 'kafka')

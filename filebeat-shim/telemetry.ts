@@ -1,5 +1,5 @@
 /** Every log line and metric of the shipper. */
-import { Counter, Gauge } from 'prom-client'
+import { Counter, Gauge, type Registry } from 'prom-client'
 import type { Telemetry } from '../stores/telemetry.ts'
 
 export interface ShipperTelemetry {
@@ -27,27 +27,30 @@ export interface ShipperTelemetry {
   filesOpen(count: number): void
 }
 
-export function shipperTelemetry({ logger, registry }: Telemetry): ShipperTelemetry {
+function shipperMetrics(registry: Registry) {
   const registers = [registry]
   const counter = (name: string, help: string) =>
     new Counter({ name: `shipper_${name}_total`, help, registers })
-  const lines = counter('lines', 'Complete lines read from files.')
-  const bytes = counter('bytes', 'Bytes read from files.')
-  const filtered = counter('lines_filtered', 'Lines left out by include_lines or exclude_lines.')
-  const truncatedLines = counter('lines_truncated', 'Lines cut at the length limit.')
-  const openLines = counter('lines_without_newline', 'Last lines sent without their newline.')
-  const dropped = counter('records_dropped', 'Records too large for the event log, skipped.')
-  const acknowledged = counter('records_acknowledged', 'Records acknowledged by the event log.')
-  const retried = counter('appends_retried', 'Appends that the event log refused for the moment.')
-  const truncatedFiles = counter('files_truncated', 'Files found truncated or replaced in place.')
-  const registryFailures = counter('registry_write_failures', 'Registry writes that failed.')
-  const inFlight = new Gauge({
-    name: 'shipper_in_flight_bytes',
-    help: 'Bytes read and not yet acknowledged.',
-    registers,
-  })
-  const openFiles = new Gauge({ name: 'shipper_open_files', help: 'Files held open.', registers })
+  const gauge = (name: string, help: string) =>
+    new Gauge({ name: `shipper_${name}`, help, registers })
+  return {
+    lines: counter('lines', 'Complete lines read from files.'),
+    bytes: counter('bytes', 'Bytes read from files.'),
+    filtered: counter('lines_filtered', 'Lines left out by include_lines or exclude_lines.'),
+    truncatedLines: counter('lines_truncated', 'Lines cut at the length limit.'),
+    openLines: counter('lines_without_newline', 'Last lines sent without their newline.'),
+    dropped: counter('records_dropped', 'Records too large for the event log, skipped.'),
+    acknowledged: counter('records_acknowledged', 'Records acknowledged by the event log.'),
+    retried: counter('appends_retried', 'Appends that the event log refused for the moment.'),
+    truncatedFiles: counter('files_truncated', 'Files found truncated or replaced in place.'),
+    registryFailures: counter('registry_write_failures', 'Registry writes that failed.'),
+    inFlight: gauge('in_flight_bytes', 'Bytes read and not yet acknowledged.'),
+    openFiles: gauge('open_files', 'Files held open.'),
+  }
+}
 
+export function shipperTelemetry({ logger, registry }: Telemetry): ShipperTelemetry {
+  const metrics = shipperMetrics(registry)
   return {
     started: (fields) => logger.info(fields, 'Shipper started.'),
     stopped: (fields) => logger.info(fields, 'Shipper stopped.'),
@@ -55,7 +58,7 @@ export function shipperTelemetry({ logger, registry }: Telemetry): ShipperTeleme
     fileOpened: (fields) => logger.info(fields, 'Reading a file.'),
     fileReleased: (path) => logger.info({ path }, 'Let a rotated or deleted file go.'),
     fileTruncated: (fields) => {
-      truncatedFiles.inc()
+      metrics.truncatedFiles.inc()
       logger.warn(fields, 'A file was truncated or replaced: reading it from its start.')
     },
     fileUnreadable: (path, error) =>
@@ -63,32 +66,32 @@ export function shipperTelemetry({ logger, registry }: Telemetry): ShipperTeleme
     directoryUnwatched: (error) =>
       logger.warn({ err: error }, 'A directory cannot be watched: it is scanned on time only.'),
     linesRead: (count, byteCount) => {
-      lines.inc(count)
-      bytes.inc(byteCount)
+      metrics.lines.inc(count)
+      metrics.bytes.inc(byteCount)
     },
-    linesFiltered: (count) => filtered.inc(count),
+    linesFiltered: (count) => metrics.filtered.inc(count),
     lineTruncated: (path) => {
-      truncatedLines.inc()
+      metrics.truncatedLines.inc()
       logger.warn({ path }, 'A line is over the length limit: its tail was cut off.')
     },
     lineWithoutNewlineSent: (path) => {
-      openLines.inc()
+      metrics.openLines.inc()
       logger.info({ path }, 'Sent a last line without newline: its file will not grow any more.')
     },
     recordDropped: (fields) => {
-      dropped.inc()
+      metrics.dropped.inc()
       logger.error(fields, 'A record is too large for the event log and was skipped.')
     },
-    recordsAcknowledged: (count) => acknowledged.inc(count),
+    recordsAcknowledged: (count) => metrics.acknowledged.inc(count),
     appendRetried: (fields, error) => {
-      retried.inc()
+      metrics.retried.inc()
       logger.warn({ ...fields, err: error }, 'The event log refused an append: trying again.')
     },
     registryWriteFailed: (error) => {
-      registryFailures.inc()
+      metrics.registryFailures.inc()
       logger.error({ err: error }, 'The registry cannot be written: lines may be sent twice.')
     },
-    bytesInFlight: (value) => inFlight.set(value),
-    filesOpen: (count) => openFiles.set(count),
+    bytesInFlight: (value) => metrics.inFlight.set(value),
+    filesOpen: (count) => metrics.openFiles.set(count),
   }
 }

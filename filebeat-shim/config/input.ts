@@ -1,11 +1,16 @@
 /** One entry of `filebeat.inputs`. */
 import { z } from 'zod'
 import type { Problem } from '../../core/errors.ts'
-import type { LocatedNode } from './located-yaml.ts'
-import { plainValue } from './located-yaml.ts'
+import { type LocatedEntry, type LocatedNode, plainValue } from './located-yaml.ts'
 import { type InputDialect, inputOptions } from './option-tables.ts'
 import { processorProblems } from './processors.ts'
-import { type FoundOption, findOptions, settingsOf } from './read-options.ts'
+import {
+  type FoundOption,
+  findOptions,
+  issueText,
+  refuseIssues,
+  settingsOf,
+} from './read-options.ts'
 import { byteCount, duration, fieldMap, flag, patternList, text, textList } from './value-types.ts'
 
 /** How a line of JSON is merged into the envelope of `codec.json`; the raw line is sent as it is. */
@@ -89,49 +94,67 @@ export interface InputReading {
 
 export function readInput(node: LocatedNode, file: string, position: number): InputReading {
   const problems: Problem[] = []
-  const refuse = (line: number, message: string) => problems.push({ file, line, message })
+  const refuse: Refuse = (line, message) => problems.push({ file, line, message })
   if (node.kind !== 'map') {
     refuse(node.line, `Input ${position + 1} is not a map of options.`)
     return { input: null, problems, withoutEffect: [] }
   }
   const { known, unknown } = findOptions(node, inputOptions)
-  const { raw, lines, names } = settingsOf(known)
-  const settings = inputSettings.safeParse(raw)
+  const { raw, lines, placeOf } = settingsOf(known)
   if (raw['enabled'] === false) return { input: null, problems: [], withoutEffect: [] }
+  for (const { name, line } of unknown) refuse(line, `Unknown option '${name}' of an input.`)
   const dialect = dialectOf(raw['type'])
   if (dialect === null) refuse(lines.get('type') ?? node.line, typeRefusal(raw['type']))
-  for (const { name, line } of unknown) refuse(line, `Unknown option '${name}' of an input.`)
-  if (dialect !== null) refuseOtherDialect(known, dialect, refuse)
-  for (const issue of settings.error?.issues ?? []) {
-    const field = String(issue.path[0])
-    refuse(lines.get(field) ?? node.line, issueText(names.get(field) ?? field, issue))
-  }
+  else refuseOtherDialect(known, dialect, refuse)
+  const settings = inputSettings.safeParse(raw)
+  refuseIssues(settings.error?.issues ?? [], placeOf(node.line), refuse)
+  const processors = known.find(({ spec }) => spec.sets === 'processors')
+  problems.push(...processorProblems(processors?.node, file))
+  const parsers = readParsers(known.find(({ spec }) => spec.sets === 'parsers')?.node, refuse)
   const withoutEffect = known.filter(({ spec }) => spec.sets === undefined)
+  withoutEffect.push(...parsers.withoutEffect)
   if (settings.data === undefined || dialect === null) {
     return { input: null, problems, withoutEffect }
   }
+  refuseUnusable(settings.data, { lineOf: (field) => lines.get(field) ?? node.line, refuse })
+  const at = { dialect, line: node.line, decoding: parsers.json }
+  return { input: inputOf(settings.data, at), problems, withoutEffect }
+}
 
-  const lineOf = (field: string) => lines.get(field) ?? node.line
-  const { type: _type, parsers, processors, encoding, enabled: _on, ...rest } = settings.data
-  if (rest.paths === undefined || rest.paths.length === 0) {
-    refuse(node.line, `Input ${position + 1} has no paths: nothing would be read.`)
+type Refuse = (line: number, message: string) => void
+type InputSettings = z.infer<typeof inputSettings>
+
+function refuseUnusable(
+  { paths, encoding }: InputSettings,
+  { lineOf, refuse }: { readonly lineOf: (field: string) => number; readonly refuse: Refuse },
+): void {
+  if (paths === undefined || paths.length === 0) {
+    refuse(lineOf('paths'), 'The input has no paths: nothing would be read.')
   }
   if (!['plain', 'utf-8', 'utf8'].includes(encoding.toLowerCase())) {
     refuse(lineOf('encoding'), `Encoding '${encoding}' is not supported; expected plain or utf-8.`)
   }
-  problems.push(...processorProblems(processors, file, lineOf('processors')))
-  const parserNode = known.find(({ spec }) => spec.sets === 'parsers')?.node
-  const decoding = parsers === undefined ? null : readParsers(parserNode, refuse)
-  const input: InputConfig = {
+}
+
+interface InputPlace {
+  readonly dialect: InputDialect
+  readonly line: number
+  readonly decoding: JsonDecoding | null
+}
+
+function inputOf(settings: InputSettings, { dialect, line, decoding }: InputPlace): InputConfig {
+  const { type: _type, parsers: _parsers, processors: _processors, ...rest } = settings
+  const { paths = [], json, lineBytesMax = null } = rest
+  return {
     ...rest,
-    id: rest.id ?? `input-${position + 1}`,
+    // Not by position: inputs that change places keep what the registry knows of them.
+    id: rest.id ?? paths.join(','),
     dialect,
-    line: node.line,
-    paths: rest.paths ?? [],
-    json: rest.json === undefined ? (decoding?.json ?? null) : decodingOf(rest.json, 'json'),
-    lineBytesMax: rest.lineBytesMax ?? null,
+    line,
+    paths,
+    json: json === undefined ? decoding : decodingOf(json, 'json'),
+    lineBytesMax,
   }
-  return { input, problems, withoutEffect: [...withoutEffect, ...(decoding?.withoutEffect ?? [])] }
 }
 
 function dialectOf(type: unknown): InputDialect | null {
@@ -146,7 +169,7 @@ function typeRefusal(type: unknown): string {
 function refuseOtherDialect(
   known: readonly FoundOption[],
   dialect: InputDialect,
-  refuse: (line: number, message: string) => void,
+  refuse: Refuse,
 ): void {
   for (const { name, line, spec } of known) {
     if (spec.only === undefined || spec.only === dialect) continue
@@ -158,12 +181,6 @@ function refuseOtherDialect(
   }
 }
 
-export function issueText(option: string, issue: z.core.$ZodIssue): string {
-  const inner = issue.path.slice(1).join('.')
-  const name = inner === '' ? option : `${option}.${inner}`
-  return `'${name}': ${issue.message.replace(/\.$/, '')}.`
-}
-
 function decodingOf(options: z.infer<typeof jsonOptions>, targetWhenAbsent: string): JsonDecoding {
   return {
     target: options.keys_under_root === true ? '' : (options.target ?? targetWhenAbsent),
@@ -173,25 +190,25 @@ function decodingOf(options: z.infer<typeof jsonOptions>, targetWhenAbsent: stri
   }
 }
 
+const otherParsers = ['multiline', 'container', 'syslog', 'include_message']
+
 /** `parsers` is a list of maps with one key each. Only ndjson has an effect yet. */
-function readParsers(
-  node: LocatedNode | undefined,
-  refuse: (line: number, message: string) => void,
-) {
-  const withoutEffect: { name: string; line: number }[] = []
+function readParsers(node: LocatedNode | undefined, refuse: Refuse) {
+  const withoutEffect: FoundOption[] = []
   let json: JsonDecoding | null = null
   for (const item of node?.kind === 'list' ? node.items : []) {
     const entry = item.kind === 'map' ? item.entries[0] : undefined
-    if (entry?.key === 'ndjson') {
-      const options = fieldMap.pipe(jsonOptions).safeParse(plainValue(entry.node) ?? {})
-      if (options.success) json = decodingOf(options.data, '')
-      else for (const issue of options.error.issues) refuse(entry.line, issueText('ndjson', issue))
-    } else if (
-      entry !== undefined &&
-      ['multiline', 'container', 'syslog', 'include_message'].includes(entry.key)
-    ) {
-      withoutEffect.push({ name: `parsers.${entry.key}`, line: entry.line })
+    if (entry?.key === 'ndjson') json = readNdjson(entry, refuse)
+    else if (entry !== undefined && otherParsers.includes(entry.key)) {
+      withoutEffect.push({ ...entry, name: `parsers.${entry.key}`, spec: {} })
     } else refuse(item.line, `Unknown parser '${entry?.key ?? ''}'.`)
   }
   return { json, withoutEffect }
+}
+
+function readNdjson({ node, line }: LocatedEntry, refuse: Refuse): JsonDecoding | null {
+  const options = fieldMap.pipe(jsonOptions).safeParse(plainValue(node) ?? {})
+  if (options.success) return decodingOf(options.data, '')
+  for (const issue of options.error.issues) refuse(line, issueText('ndjson', issue))
+  return null
 }

@@ -2,10 +2,9 @@
 import { z } from 'zod'
 import type { Problem } from '../../core/errors.ts'
 import type { FormatString } from '../domain/format-string.ts'
-import { issueText } from './input.ts'
 import type { LocatedNode } from './located-yaml.ts'
 import { kafkaOptions } from './option-tables.ts'
-import { findOptions, settingsOf } from './read-options.ts'
+import { findOptions, refuseIssues, settingsOf } from './read-options.ts'
 import { anyValue, byteCount, fieldMap, flag, formatString, text, textList } from './value-types.ts'
 
 /** `source` keeps a file on one partition; it is what hash without a key means here. */
@@ -33,12 +32,10 @@ export interface KafkaOutput {
   readonly recordBytesMax: number | null
 }
 
-const groupOptions = z
-  .strictObject({
-    group_events: z.number().int().positive().default(1),
-    reachable_only: flag.optional(),
-  })
-  .prefault({})
+const groupOptions = z.strictObject({
+  group_events: z.number().int().positive().default(1),
+  reachable_only: flag.optional(),
+})
 const partitionOptions = z
   .strictObject({
     hash: z
@@ -68,7 +65,7 @@ const kafkaSettings = z.object({
     .default([]),
   format: formatString.optional(),
   json: anyValue.optional(),
-  requiredAcks: z.union([z.literal(-1), z.literal(0), z.literal(1)]).default(1),
+  requiredAcks: z.literal([-1, 0, 1]).default(1),
   compression: z.enum(['none', 'snappy', 'lz4', 'gzip', 'zstd']).default('gzip'),
   recordBytesMax: byteCount.optional(),
 })
@@ -81,13 +78,10 @@ export function readKafkaOutput(node: LocatedNode, file: string) {
     return { output: null, problems, withoutEffect: [] }
   }
   const { known, unknown } = findOptions(node, kafkaOptions)
-  const { raw, lines, names } = settingsOf(known)
+  const { raw, lines, placeOf } = settingsOf(known)
   for (const { name, line } of unknown) refuse(line, `Unknown option '${name}' of output.kafka.`)
   const settings = kafkaSettings.safeParse(raw)
-  for (const issue of settings.error?.issues ?? []) {
-    const field = String(issue.path[0])
-    refuse(lines.get(field) ?? node.line, issueText(names.get(field) ?? field, issue))
-  }
+  refuseIssues(settings.error?.issues ?? [], placeOf(node.line), refuse)
   if (raw['topic'] === undefined) refuse(node.line, "'output.kafka' has no topic.")
   if (raw['format'] !== undefined && raw['json'] !== undefined) {
     refuse(lines.get('json') ?? node.line, 'Two codecs: choose codec.json or codec.format.')
@@ -95,14 +89,22 @@ export function readKafkaOutput(node: LocatedNode, file: string) {
   const withoutEffect = known
     .filter(({ spec }) => spec.sets === undefined)
     .map(({ name, line }) => ({ name: `output.kafka.${name}`, line }))
-  if (settings.data?.enabled === false) refuse(node.line, "'output.kafka' is switched off.")
+  if (raw['enabled'] === false) refuse(node.line, "'output.kafka' is switched off.")
   const topic = settings.data?.topic
   if (settings.data === undefined || topic === undefined) {
     return { output: null, problems, withoutEffect }
   }
-  const { key, partition, headers, format, hosts, requiredAcks, compression } = settings.data
-  const output: KafkaOutput = {
-    line: node.line,
+  return { output: outputOf(settings.data, topic, node.line), problems, withoutEffect }
+}
+
+function outputOf(
+  settings: z.infer<typeof kafkaSettings>,
+  topic: FormatString,
+  line: number,
+): KafkaOutput {
+  const { key, partition, headers, format, hosts, requiredAcks, compression } = settings
+  return {
+    line,
     hosts,
     topic,
     key: key ?? null,
@@ -111,9 +113,8 @@ export function readKafkaOutput(node: LocatedNode, file: string) {
     codec: format === undefined ? { kind: 'json' } : { kind: 'format', format },
     requiredAcks,
     compression,
-    recordBytesMax: settings.data.recordBytesMax ?? null,
+    recordBytesMax: settings.recordBytesMax ?? null,
   }
-  return { output, problems, withoutEffect }
 }
 
 function partitioningOf(options: z.infer<typeof partitionOptions> | undefined): Partitioning {

@@ -10,7 +10,7 @@ export interface LocatedMap {
   readonly entries: readonly LocatedEntry[]
 }
 
-interface LocatedEntry {
+export interface LocatedEntry {
   readonly key: string
   readonly line: number
   readonly node: LocatedNode

@@ -1,4 +1,6 @@
 /** Matches the entries of a map with an option table, whatever mix of dots and nesting they use. */
+
+import type { z } from 'zod'
 import type { LocatedMap, LocatedNode } from './located-yaml.ts'
 import { plainValue } from './located-yaml.ts'
 import type { OptionSpec, OptionTable } from './option-tables.ts'
@@ -32,15 +34,14 @@ export function findOptions(map: LocatedMap, table: OptionTable): FoundOptions {
     known.push({ name: owner, line, node: wrapped, spec: table[owner] ?? {} })
   }
   const visit = (at: LocatedMap, prefix: string): void => {
-    for (const { key, line, node } of at.entries) {
-      const name = prefix === '' ? key : `${prefix}.${key}`
-      const isInside = names.some((candidate) => candidate.startsWith(`${name}.`))
-      const spec = table[name]
-      const isSpelling = isInside && node.kind === 'map' && node.entries.length > 0
-      if (isSpelling) visit(node, name)
-      else if (spec !== undefined) known.push({ name, line, node, spec })
-      else if (!isInside || !isNothing(node)) addPart(name, line, node)
-    }
+    for (const { key, line, node } of at.entries) add(`${prefix}${key}`, line, node)
+  }
+  const add = (name: string, line: number, node: LocatedNode): void => {
+    const isInside = names.some((candidate) => candidate.startsWith(`${name}.`))
+    const spec = table[name]
+    if (isInside && node.kind === 'map' && node.entries.length > 0) visit(node, `${name}.`)
+    else if (spec !== undefined) known.push({ name, line, node, spec })
+    else if (!isInside || !isNothing(node)) addPart(name, line, node)
   }
   visit(map, '')
   return { known, unknown }
@@ -70,7 +71,34 @@ export function settingsOf(options: readonly FoundOption[]) {
     if (!lines.has(spec.sets)) lines.set(spec.sets, line)
     names.set(spec.sets, name)
   }
-  return { raw, lines, names }
+  const placeOf = (otherwise: number) => (field: string) => ({
+    name: names.get(field) ?? field,
+    line: lines.get(field) ?? otherwise,
+  })
+  return { raw, lines, placeOf }
+}
+
+interface OptionPlace {
+  readonly name: string
+  readonly line: number
+}
+
+/** Every issue of a schema as a problem at the line of its option. */
+export function refuseIssues(
+  issues: readonly z.core.$ZodIssue[],
+  placeOf: (field: string) => OptionPlace,
+  refuse: (line: number, message: string) => void,
+): void {
+  for (const issue of issues) {
+    const { name, line } = placeOf(String(issue.path[0]))
+    refuse(line, issueText(name, issue))
+  }
+}
+
+export function issueText(option: string, issue: z.core.$ZodIssue): string {
+  const inner = issue.path.slice(1).join('.')
+  const name = inner === '' ? option : `${option}.${inner}`
+  return `'${name}': ${issue.message.replace(/\.$/, '')}.`
 }
 
 /** Parts of one option that were written apart (`json.a: …` and `json.b: …`) are one map. */

@@ -3,6 +3,10 @@ import { expect, test } from 'vitest'
 import { MillraceError } from '../../core/errors.ts'
 import { rawConfig, shipRoom, until, untilLines } from './harness.ts'
 
+function inOrder(lines: readonly string[]): string[] {
+  return lines.toSorted((left, right) => left.localeCompare(right))
+}
+
 test('lines appended to a file arrive in order, without their terminators', async () => {
   await using room = await shipRoom()
   room.start()
@@ -42,7 +46,7 @@ test('a renamed file is drained and the new one is read from its start', async (
   await appendFile(room.path('a.log.1'), 'late\n')
   await writeFile(room.path('a.log'), 'new\n')
   await untilLines(room.log, ['one', 'late', 'new'])
-  expect(room.log.lines().toSorted()).toEqual(['late', 'new', 'one'])
+  expect(inOrder(room.log.lines())).toEqual(['late', 'new', 'one'])
 })
 
 test('the last line of a deleted file is sent without its newline', async () => {
@@ -102,7 +106,7 @@ test('a file that was rotated out of the paths while stopped is found by its ino
   await writeFile(room.path('a.log'), 'new\n')
   room.start()
   await untilLines(room.log, ['one', 'while down', 'new'])
-  expect(room.log.lines().toSorted()).toEqual(['new', 'one', 'while down'])
+  expect(inOrder(room.log.lines())).toEqual(['new', 'one', 'while down'])
 })
 
 test('a restart goes on where the last run was acknowledged, in the middle of a partial line', async () => {
@@ -222,7 +226,7 @@ test('a full open-file limit closes idle files and reads them again when they gr
   for (const name of names) await appendFile(room.path(`${name}.log`), `${name}2\n`)
   const expected = names.flatMap((name) => [`${name}1`, `${name}2`])
   await untilLines(room.log, expected)
-  expect(room.log.lines().toSorted()).toEqual(expected)
+  expect(inOrder(room.log.lines())).toEqual(expected)
 })
 
 test('a long file and a short one are read in turns', async () => {
