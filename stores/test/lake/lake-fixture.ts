@@ -116,3 +116,20 @@ export function coordinatesBelow(offsets: Offsets): string[] {
       Array.from({ length: Number(end) }, (_, offset) => `${partition}:${offset}`),
     )
 }
+
+/** The storage with some methods replaced. */
+export function storageWith(storage: LakeStorage, methods: Partial<LakeStorage>): LakeStorage {
+  return {
+    stagingDirectory: storage.stagingDirectory,
+    putFile: (path, file) => storage.putFile(path, file),
+    put: (path, bytes) => storage.put(path, bytes),
+    putIfAbsent: (path, bytes) => storage.putIfAbsent(path, bytes),
+    remove: (paths) => storage.remove(paths),
+    read: (path) => storage.read(path),
+    exists: (path) => storage.exists(path),
+    list: (folder) => storage.list(folder),
+    readablePath: (path) => storage.readablePath(path),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+    ...methods,
+  }
+}
