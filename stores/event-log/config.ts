@@ -10,6 +10,13 @@ export const eventLogSettings = z.strictObject({
     .describe(
       'Largest value of one record in bytes; a larger one is refused with RECORD_TOO_LARGE.',
     ),
+  diskReserveBytes: z
+    .int()
+    .min(0)
+    .default(64 * 1024 * 1024)
+    .describe(
+      'Appends are refused with DISK_FULL when the disk has less than this many bytes left.',
+    ),
   retentionMs: z
     .int()
     .min(1000)

@@ -7,7 +7,15 @@
  * show records before they are durable; a reader could then store rows of offsets that a power loss
  * gives to other records. So it is off.
  */
-import { accessSync, closeSync, constants, fsyncSync, mkdirSync, openSync } from 'node:fs'
+import {
+  accessSync,
+  closeSync,
+  constants,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  statfsSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { open, type RootDatabase } from 'lmdb'
 import { MillraceError } from '../../core/errors.ts'
@@ -88,13 +96,17 @@ export class LogDatabase implements AsyncDisposable {
   #store: LogStore
   #waiting: Waiting[] = []
   #running: Promise<void> | null = null
-  #reopening: Promise<void> | null = null
+  #reopening: Promise<unknown> | null = null
   #mappedBytes = 0
+  /** After a failed commit the driver's state is not trusted: the database is opened anew. */
+  #isBroken = false
   #isClosed = false
+  readonly #diskReserveBytes: number
 
   /** Throws DATA_DIRECTORY_UNUSABLE. */
-  constructor(directory: string) {
+  constructor(directory: string, diskReserveBytes: number) {
     this.directory = directory
+    this.#diskReserveBytes = diskReserveBytes
     try {
       mkdirSync(directory, { recursive: true })
       accessSync(directory, constants.W_OK)
@@ -122,6 +134,7 @@ export class LogDatabase implements AsyncDisposable {
   async view<T>(read: (store: LogStore) => T, bytes: (value: T) => number = () => 0): Promise<T> {
     while (this.#reopening !== null) await this.#reopening
     if (this.#isClosed) throw closedError()
+    if (this.#isBroken) await this.#recover()
     this.#store.resetReadTxn()
     const value = read(this.#store)
     this.#mappedBytes += bytes(value)
@@ -141,8 +154,15 @@ export class LogDatabase implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
-    await this.#running
+    while (this.#running !== null) await this.#running
     await this.#store.close()
+  }
+
+  async #recover(): Promise<void> {
+    this.#pump()
+    await this.#running
+    if (this.#isBroken || this.#isClosed)
+      throw writeFailure(this.directory, 'it could not be opened again')
   }
 
   #pump(): void {
@@ -155,12 +175,14 @@ export class LogDatabase implements AsyncDisposable {
   async #drain(): Promise<void> {
     // One turn of the event loop, so that appends made together share a transaction.
     await Promise.resolve()
-    while (this.#waiting.length > 0) await this.#commit(this.#takeWaiting())
-    if (this.#mappedBytes > mappedBytesMax && !this.#isClosed) {
-      this.#reopening = this.#reopen()
-      await this.#reopening
-      this.#reopening = null
+    while (this.#waiting.length > 0) {
+      const group = this.#takeWaiting()
+      const failure = this.#isBroken ? await this.#reopen() : null
+      if (failure === null) await this.#commit(group)
+      else rejectAll(group, failure)
     }
+    const isDue = this.#isBroken || this.#mappedBytes > mappedBytesMax
+    if (isDue && !this.#isClosed) await this.#reopen()
   }
 
   #takeWaiting(): Waiting[] {
@@ -175,6 +197,10 @@ export class LogDatabase implements AsyncDisposable {
   }
 
   async #commit(group: readonly Waiting[]): Promise<void> {
+    const bytes = group.reduce((sum, waiting) => sum + waiting.bytes, 0)
+    // Only appends need the reserve: what retention and leases write is small and may free space.
+    if (bytes > 0 && freeBytes(this.directory) < bytes + this.#diskReserveBytes)
+      return rejectAll(group, diskFull(this.directory, undefined))
     const outcomes: (() => void)[] = []
     try {
       // A child transaction, because only that is undone when a callback throws.
@@ -182,11 +208,17 @@ export class LogDatabase implements AsyncDisposable {
         outcomes.length = 0
         for (const waiting of group) outcomes.push(this.#applyOne(waiting))
       })
-      for (const settle of outcomes) settle()
     } catch (error) {
-      const failure = writeFailure(this.directory, await rootCause(error))
-      for (const { reject } of group) reject(failure)
+      this.#isBroken = true
+      const cause = await rootCause(error)
+      // LMDB reports a disk that fills up during a write as an input/output error.
+      const isFull = freeBytes(this.directory) < bytes
+      return rejectAll(
+        group,
+        isFull ? diskFull(this.directory, cause) : writeFailure(this.directory, cause),
+      )
     }
+    for (const settle of outcomes) settle()
   }
 
   #applyOne({ apply, resolve, reject }: Waiting): () => void {
@@ -200,11 +232,36 @@ export class LogDatabase implements AsyncDisposable {
     }
   }
 
-  async #reopen(): Promise<void> {
-    await this.#store.close()
-    this.#mappedBytes = 0
-    this.#store = openStore(this.directory)
+  /** Returns why it could not be opened; then the next use tries again. */
+  #reopen(): Promise<MillraceError | null> {
+    const reopening = this.#closeAndOpen().finally(() => {
+      this.#reopening = null
+    })
+    this.#reopening = reopening
+    return reopening
   }
+
+  async #closeAndOpen(): Promise<MillraceError | null> {
+    try {
+      await this.#store.close()
+      this.#store = openStore(this.directory)
+      this.#mappedBytes = 0
+      this.#isBroken = false
+      return null
+    } catch (error) {
+      this.#isBroken = true
+      return writeFailure(this.directory, error)
+    }
+  }
+}
+
+function rejectAll(group: readonly Waiting[], failure: MillraceError): void {
+  for (const { reject } of group) reject(failure)
+}
+
+function freeBytes(directory: string): number {
+  const { bavail, bsize } = statfsSync(directory)
+  return bavail * bsize
 }
 
 function openStore(directory: string): LogStore {
@@ -255,23 +312,20 @@ function unusable(directory: string, cause: unknown): MillraceError {
   )
 }
 
-const mapFull = -30792
-
 function writeFailure(directory: string, cause: unknown): MillraceError {
-  if (cause instanceof MillraceError) return cause
   const reason = cause instanceof Error ? cause.message : String(cause)
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
-  const isFull =
-    code === mapFull || /no space left|MDB_MAP_FULL|file too large|disk quota/i.test(reason)
-  return isFull
-    ? new MillraceError(
-        'DISK_FULL',
-        `Append refused: the disk of '${directory}' is full (${reason}). Nothing of it was stored; free some space and it is tried again.`,
-        { cause },
-      )
-    : new MillraceError(
-        'EVENT_LOG_UNAVAILABLE',
-        `Append refused: the event log at '${directory}' cannot be written (${reason}).`,
-        { cause },
-      )
+  if (/no space left|MDB_MAP_FULL|disk quota/i.test(reason)) return diskFull(directory, cause)
+  return new MillraceError(
+    'EVENT_LOG_UNAVAILABLE',
+    `Append refused: the event log at '${directory}' cannot be written (${reason}). Append it again with the same sequence: what was stored is recognised.`,
+    { cause },
+  )
+}
+
+function diskFull(directory: string, cause: unknown): MillraceError {
+  return new MillraceError(
+    'DISK_FULL',
+    `Append refused: the disk of '${directory}' is full but for the reserve. Free some space; appends go through again at once.`,
+    { cause },
+  )
 }

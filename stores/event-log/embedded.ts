@@ -28,9 +28,10 @@ export async function openEmbeddedEventLog(
   options: EmbeddedEventLogOptions,
 ): Promise<EmbeddedEventLog> {
   const { directory, clock = systemClock, ...given } = options
-  const database = new LogDatabase(directory)
+  const settings = eventLogSettings.parse(given)
+  const database = new LogDatabase(directory, settings.diskReserveBytes)
   await database.prepare()
-  return new LmdbEventLog(database, clock, eventLogSettings.parse(given))
+  return new LmdbEventLog(database, clock, settings)
 }
 
 class LmdbEventLog implements EmbeddedEventLog {
