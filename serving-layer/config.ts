@@ -31,7 +31,16 @@ export const servingSettings = z.strictObject({
     .int()
     .min(1000)
     .default(2_000_000)
-    .describe('Offsets per pipeline that may be ahead of the lake in memory before following pauses.'),
+    .describe(
+      'Offsets per pipeline that may be ahead of the lake in memory before following pauses.',
+    ),
+  backlogOffsetsMin: z
+    .int()
+    .min(1)
+    .default(200_000)
+    .describe(
+      'Offsets by which the hot store must be behind the event log for its rows to wait for the lake.',
+    ),
   tailSegmentsMax: z
     .int()
     .min(1)

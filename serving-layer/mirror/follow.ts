@@ -2,7 +2,7 @@
  * The loop that keeps one pipeline's mirror up with the hot store, the lake and the published views.
  * A failure leaves the mirror as it was: answers stay exact at the offsets they state, only older.
  */
-import { offsetsBetween } from '../../core/offsets.ts'
+import { maxOffsets, type Offsets, offsetsBetween } from '../../core/offsets.ts'
 import type { Clock } from '../../stores/clock.ts'
 import type { HotStore } from '../../stores/hot-store/port.ts'
 import type { PipelineMirror } from './pipeline-mirror.ts'
@@ -14,6 +14,11 @@ export interface FollowSettings {
   readonly hotReadBytesMax: number
   /** Beyond this many offsets ahead of the lake no further hot rows are taken until the lake follows. */
   readonly recentOffsetsMax: number
+  /**
+   * While the hot store is this many offsets behind the log its rows are left to the next lake commit:
+   * nobody waits for single rows of a backlog, and taking each of them twice would make it last longer.
+   */
+  readonly backlogOffsetsMin: number
 }
 
 interface FollowContext {
@@ -23,6 +28,8 @@ interface FollowContext {
   readonly clock: Clock
   /** One change at a time over all pipelines of a mirror: they share a DuckDB catalog. */
   readonly exclusively: <T>(change: () => Promise<T>) => Promise<T>
+  /** Where the event log ends, as far as it is known. */
+  readonly logEnds: () => Offsets
   readonly onChange: () => void
   readonly onFailure: (error: unknown) => void
 }
@@ -49,7 +56,7 @@ export async function followPipeline(context: FollowContext, signal: AbortSignal
 
 async function applyHotRows(context: FollowContext, signal: AbortSignal): Promise<void> {
   const { mirror, hotStore, settings, exclusively, onChange, clock } = context
-  if (isFarAhead(mirror, settings.recentOffsetsMax)) {
+  if (isFarAhead(mirror, settings.recentOffsetsMax) || (await hasBacklog(context))) {
     await clock.sleep(settings.lakePollIntervalMs, signal)
     return
   }
@@ -71,4 +78,17 @@ async function applyLakeAndBatch({ mirror, exclusively, onChange }: FollowContex
 
 function isFarAhead({ visible }: PipelineMirror, recentOffsetsMax: number): boolean {
   return offsetsBetween(visible.lake, visible.realtime) > BigInt(recentOffsetsMax)
+}
+
+async function hasBacklog({
+  mirror,
+  hotStore,
+  settings,
+  logEnds,
+}: FollowContext): Promise<boolean> {
+  const log = logEnds()
+  // Without the first look at the log nothing is known of a backlog.
+  if (log.size === 0) return false
+  const ends = maxOffsets(await hotStore.ends(mirror.name), mirror.visible.lake)
+  return offsetsBetween(ends, log) >= BigInt(settings.backlogOffsetsMin)
 }

@@ -168,6 +168,7 @@ export class DuckDbMirror implements Mirror, AsyncDisposable {
           settings,
           clock,
           exclusively: (change) => this.#exclusively(change),
+          logEnds: () => this.#logEnds.get(mirror.name) ?? noOffsets,
           onChange: () => {
             signals.applied(this.#statusOf(mirror))
             for (const listener of this.#listeners.get(mirror.name) ?? []) listener()
