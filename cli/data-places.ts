@@ -11,5 +11,7 @@ export function dataPlaces(dataDirectory: string) {
     /** Where the demo writes its log files. */
     logs: join(root, 'logs'),
     registry: join(root, 'registry.json'),
+    /** What does not fit into the memory of a batch. */
+    spill: join(root, 'spill'),
   }
 }

@@ -1,0 +1,89 @@
+/** `millrace batch`: one batch, or a batch at each interval. */
+import type { BatchOptions, BatchReport } from '../../batch-layer/context.ts'
+import { runBatch, runBatchLayer } from '../../batch-layer/run.ts'
+import { offsetsToJson } from '../../core/offsets.ts'
+import { openLocalStorage } from '../../stores/lake/local.ts'
+import { createTelemetry, silentTelemetry } from '../../stores/telemetry.ts'
+import { dataPlaces } from '../data-places.ts'
+import { openBatchLayer } from '../open-batch.ts'
+import { openPipelines } from '../open-stores.ts'
+import { createProgressBar } from '../progress-bar.ts'
+import { readSettings } from '../settings.ts'
+import { stopOnSignals } from '../stop-signal.ts'
+
+export interface BatchOnceOptions {
+  readonly pipeline?: string
+  readonly view?: string
+  readonly full?: boolean
+  readonly config?: string
+}
+
+export async function runBatchOnce(options: BatchOnceOptions): Promise<void> {
+  const settings = readSettings(options.config)
+  const signal = stopOnSignals()
+  const pipelines = await openPipelines(settings, options.pipeline)
+  await using storage = await openLocalStorage({ root: dataPlaces(settings.dataDirectory).lake })
+  await using batch = await openBatchLayer(settings, {
+    pipelines,
+    storage,
+    telemetry: silentTelemetry(),
+  })
+  const bar = createProgressBar()
+  const request: BatchOptions = {
+    ...(options.pipeline === undefined ? {} : { pipeline: options.pipeline }),
+    ...(options.view === undefined ? {} : { view: options.view }),
+    isFull: options.full ?? false,
+    signal,
+    onProgress: ({ done, total, next }) => bar.show({ done, total, label: next }),
+  }
+  const report = await runBatch(batch.context, request)
+  bar.end()
+  printReport(report)
+}
+
+export async function runBatchSchedule(options: {
+  readonly pipelines?: string
+  readonly config?: string
+}): Promise<void> {
+  const settings = readSettings(options.config)
+  const signal = stopOnSignals()
+  const pipelines = await openPipelines(settings, options.pipelines)
+  await using storage = await openLocalStorage({ root: dataPlaces(settings.dataDirectory).lake })
+  const telemetry = createTelemetry(settings.logLevel)
+  await using batch = await openBatchLayer(settings, { pipelines, storage, telemetry })
+  await runBatchLayer(batch.context, signal)
+}
+
+/** A line per view; a view that failed or diverged makes the command fail. */
+function printReport({ views, durationMs }: BatchReport): void {
+  for (const { pipeline, view, outcome } of views) {
+    process.stdout.write(`${pipeline}.${view}: ${sentenceOf(outcome)}\n`)
+  }
+  process.stdout.write(`${views.length} views in ${(durationMs / 1000).toFixed(1)} s\n`)
+  const isBad = views.some(
+    ({ outcome }) =>
+      outcome.kind === 'failed' || (outcome.kind === 'published' && outcome.hasDiverged),
+  )
+  if (isBad) process.exitCode = 1
+}
+
+function sentenceOf(outcome: BatchReport['views'][number]['outcome']): string {
+  switch (outcome.kind) {
+    case 'current':
+      return 'is up to date'
+    case 'cancelled':
+      return 'was cancelled'
+    case 'superseded':
+      return 'was published by another batch meanwhile'
+    case 'failed':
+      return `failed: ${outcome.error instanceof Error ? outcome.error.message : outcome.error}`
+    case 'published': {
+      const { how, rowCount, offsets, hasDiverged } = outcome
+      const reach = JSON.stringify(offsetsToJson(offsets))
+      const warning = hasDiverged
+        ? '; BATCH_DIVERGED: what was published before differed and has been replaced'
+        : ''
+      return `published, ${how}, ${rowCount} partial rows, offsets ${reach}${warning}`
+    }
+  }
+}

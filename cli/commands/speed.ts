@@ -1,0 +1,31 @@
+/** `millrace speed`: the speed layer alone, in a process of its own. */
+import { runSpeedLayer } from '../../speed-layer/run.ts'
+import { systemClock } from '../../stores/clock.ts'
+import { createTelemetry } from '../../stores/telemetry.ts'
+import { openPipelines, openStores } from '../open-stores.ts'
+import { readSettings } from '../settings.ts'
+import { stopOnSignals } from '../stop-signal.ts'
+
+export interface SpeedOptions {
+  readonly pipelines?: string
+  readonly config?: string
+}
+
+export async function runSpeed(options: SpeedOptions): Promise<void> {
+  const settings = readSettings(options.config)
+  const signal = stopOnSignals()
+  const pipelines = await openPipelines(settings, options.pipelines)
+  await using stack = new AsyncDisposableStack()
+  const stores = await openStores(settings, stack)
+  await runSpeedLayer(
+    {
+      ...stores,
+      pipelines,
+      sqlDirectory: settings.pipelinesDirectory,
+      settings: settings.speed,
+      telemetry: createTelemetry(settings.logLevel),
+      clock: systemClock,
+    },
+    signal,
+  )
+}
