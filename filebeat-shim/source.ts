@@ -61,6 +61,13 @@ export class Source {
     return this.#chunks.length > 0
   }
 
+  /** `bytes` were read at `offset` and are not what the start of this content was seen to be. */
+  contradicts(offset: number, bytes: Buffer): boolean {
+    if (offset >= this.#head.length) return false
+    const known = this.#head.subarray(offset, offset + bytes.length)
+    return !known.equals(bytes.subarray(0, known.length))
+  }
+
   /** `bytes` were read at `offset`: the head marker grows until it has its full length. */
   sawBytes(offset: number, bytes: Buffer): void {
     const headLength = this.#head.length

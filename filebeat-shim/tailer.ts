@@ -253,7 +253,8 @@ export class Tailer {
     const { telemetry, makerFor, record } = this.#context
     const { path, identity, inputId } = file.source
     telemetry.fileTruncated({ path, reason })
-    this.#flush(file)
+    // The rest of an open line may have been there and is gone: half a line is not sent.
+    if (file.hasOpenLine) telemetry.openLineLost(path)
     const source = Source.fresh({ inputId, identity, path })
     file.restart(source, await makerFor(originOf(source, file.input)))
     await record()

@@ -15,6 +15,7 @@ export interface ShipperTelemetry {
   linesFiltered(count: number): void
   lineTruncated(path: string): void
   lineWithoutNewlineSent(path: string): void
+  openLineLost(path: string): void
   recordDropped(fields: {
     readonly bytes: number
     readonly source: string
@@ -39,6 +40,7 @@ function shipperMetrics(registry: Registry) {
     filtered: counter('lines_filtered', 'Lines left out by include_lines or exclude_lines.'),
     truncatedLines: counter('lines_truncated', 'Lines cut at the length limit.'),
     openLines: counter('lines_without_newline', 'Last lines sent without their newline.'),
+    lostLines: counter('lines_lost', 'Last lines without newline destroyed by a truncation.'),
     dropped: counter('records_dropped', 'Records too large for the event log, skipped.'),
     acknowledged: counter('records_acknowledged', 'Records acknowledged by the event log.'),
     retried: counter('appends_retried', 'Appends that the event log refused for the moment.'),
@@ -77,6 +79,10 @@ export function shipperTelemetry({ logger, registry }: Telemetry): ShipperTeleme
     lineWithoutNewlineSent: (path) => {
       metrics.openLines.inc()
       logger.info({ path }, 'Sent a last line without newline: its file will not grow any more.')
+    },
+    openLineLost: (path) => {
+      metrics.lostLines.inc()
+      logger.error({ path }, 'A truncation destroyed a line before it was complete.')
     },
     recordDropped: (fields) => {
       metrics.dropped.inc()

@@ -91,12 +91,14 @@ export class TrackedFile {
     const from = this.#position - overlap
     const { bytesRead } = await this.handle.read(buffer, 0, buffer.length, from)
     if (bytesRead < overlap) return { kind: 'truncated', reason: 'shorter' }
-    if (!buffer.subarray(0, overlap).equals(this.#before)) {
+    const found = buffer.subarray(0, bytesRead)
+    const isOther = this.source.contradicts(from, found)
+    if (isOther || !found.subarray(0, overlap).equals(this.#before)) {
       return { kind: 'truncated', reason: 'other content' }
     }
     this.#checkedMtimeMs = mtimeMs
     if (bytesRead === overlap) return { kind: 'end' }
-    this.#take(buffer.subarray(0, bytesRead), overlap, emit)
+    this.#take(found, overlap, emit)
     return { kind: 'read', bytes: bytesRead - overlap, isAtEnd: this.#position >= size }
   }
 

@@ -4,12 +4,13 @@
  * fair chance to read it (it had opened the content, and the content was not destroyed unread).
  *
  * Invariants: every such line arrives; nothing arrives that was never a line, except the open last line
- * of a content that ended; without a crash nothing arrives twice; with one, what arrives twice carries
+ * of a content that was rotated or deleted; without a crash nothing arrives twice; with one, what arrives twice carries
  * the same source and offset; the lines of one content arrive in order.
  */
 import { appendFile, copyFile, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { MillraceError } from '../../core/errors.ts'
 import { type ShipperHandle, type ShipRoom, shipRoom, until } from './harness.ts'
 
 type Action =
@@ -41,7 +42,7 @@ class Model {
 
   constructor(room: ShipRoom) {
     this.room = room
-    this.shipper = room.start()
+    this.shipper = start(room)
   }
 
   get #path(): string {
@@ -76,7 +77,7 @@ class Model {
         this.shipper = null
         return
       case 'resume':
-        this.shipper ??= this.room.start()
+        this.shipper ??= start(this.room)
         return
       default:
         return action satisfies never
@@ -159,6 +160,7 @@ class Model {
   async #destroy(kind: 'truncate' | 'copytruncate' | 'rewrite'): Promise<void> {
     if (this.content === null) return
     if (kind === 'copytruncate') await copyFile(this.#path, this.room.path('copy'))
+    this.content.open = ''
     await this.#end({ survives: false })
     if (kind !== 'rewrite') return await truncate(this.#path, 0)
     const replacement = `${this.#named('x'.repeat(300))}\n`
@@ -168,14 +170,23 @@ class Model {
 
   /** Everything was sent that was sent, but the registry is as old as it was. */
   async #crash(): Promise<void> {
-    const { registryPath } = this.room
+    const { registryPath, log } = this.room
+    // From here on nothing is sent, so what is read of the registry is as of the crash or newer.
+    log.beforeAppend = async () => {
+      throw new MillraceError('EVENT_LOG_UNAVAILABLE', 'The shipper is dead.')
+    }
     const before = await readFile(registryPath).catch(() => null)
     this.crashes += 1
     await this.shipper?.stop()
+    log.beforeAppend = async () => {}
     if (before === null) await rm(registryPath, { force: true })
     else await writeFile(registryPath, before)
-    this.shipper = this.room.start()
+    this.shipper = start(this.room)
   }
+}
+
+function start(room: ShipRoom): ShipperHandle {
+  return room.start({ settings: { stopGraceMs: 20, retryDelayMsMin: 5, registryFlushMs: 10 } })
 }
 
 const text = fc.string({ unit: fc.constantFrom('a', 'b', 'ä', '€', '😀', ' ', '"'), maxLength: 12 })
