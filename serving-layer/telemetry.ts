@@ -89,9 +89,22 @@ export function querySignals({ logger, registry }: Telemetry): QuerySignals {
   }
 }
 
-/** What answers show, read from the mirror when somebody collects the metrics. */
-export function visibilityGauges({ registry }: Telemetry, mirror: Mirror): void {
+interface Observed {
+  readonly mirror: Mirror
+  readonly queryService: { readonly activeCount: number }
+}
+
+/** What answers show and what is going on, read when somebody collects the metrics. */
+export function stateGauges({ registry }: Telemetry, { mirror, queryService }: Observed): void {
   const registers = [registry]
+  new Gauge({
+    name: 'millrace_serving_queries_active',
+    help: 'Queries that run or wait for their turn.',
+    registers,
+    collect() {
+      this.set(queryService.activeCount)
+    },
+  })
   new Gauge({
     name: 'millrace_serving_visible_records',
     help: 'Offsets that merged answers cover, over all partitions.',

@@ -65,12 +65,14 @@ export class QueryService implements AsyncDisposable {
   readonly #context: QueryServiceContext
   readonly #statements: StatementCache
   readonly #admission: Admission
+  readonly #curatedTables: ReadonlySet<string>
   readonly #closing = new AbortController()
-  readonly #running = new Set<Promise<unknown>>()
+  readonly #active = new Set<Promise<unknown>>()
 
   private constructor(context: QueryServiceContext, statements: StatementCache) {
     this.#context = context
     this.#statements = statements
+    this.#curatedTables = new Set(context.mirror.pipelines.map(({ pipeline }) => pipeline.table))
     this.#admission = new Admission({
       runningMax: context.settings.queriesRunningMax,
       waitingMax: context.settings.queriesWaitingMax,
@@ -105,7 +107,7 @@ export class QueryService implements AsyncDisposable {
         ...(failure === undefined ? {} : { code: codeOf(failure.error) }),
       })
     const work = this.#execute(request, mode)
-    this.#running.add(work)
+    this.#active.add(work)
     try {
       const answer = await work
       finished(answer.rows.length)
@@ -115,7 +117,7 @@ export class QueryService implements AsyncDisposable {
       finished(0, { error })
       throw error
     } finally {
-      this.#running.delete(work)
+      this.#active.delete(work)
     }
   }
 
@@ -181,7 +183,8 @@ export class QueryService implements AsyncDisposable {
     const coverage = new Map<string, Coverage>()
     for (const { object, mode: named } of uses) {
       const mode = named ?? queryMode
-      const view = object.kind === 'view' ? { view: object.name } : {}
+      // The curated table is covered by its pipeline's offsets; everything else states its own.
+      const view = this.#curatedTables.has(object.name) ? {} : { view: object.name }
       const key = JSON.stringify([object.pipeline, mode, view])
       if (coverage.has(key)) continue
       coverage.set(
@@ -220,10 +223,15 @@ export class QueryService implements AsyncDisposable {
     return { rows, isTruncated: false }
   }
 
+  /** Queries that run or wait at this moment. */
+  get activeCount(): number {
+    return this.#active.size
+  }
+
   /** Cancels what runs and waits for it to end. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort()
-    await Promise.allSettled(this.#running)
+    await Promise.allSettled(this.#active)
   }
 }
 

@@ -136,7 +136,11 @@ export class FakeMirror implements Mirror, AsyncDisposable {
     for (const listener of this.#listeners) listener()
   }
 
-  readonly coverageIn: Mirror['coverageIn'] = async (session, pipeline, { mode, view }) => {
+  /** How often coverage was read. */
+  coverageCount = 0
+
+  coverageIn: Mirror['coverageIn'] = async (session, pipeline, { mode, view }) => {
+    this.coverageCount += 1
     const [row] = await session.rows<{ next: bigint }>(
       'SELECT coalesce(max(_offset) + 1, 0) AS next FROM main.rows',
     )
