@@ -11,6 +11,8 @@ import type { LakeStorage } from '../lake/storage.ts'
 import type { Database, Session } from './duckdb.ts'
 import type { BatchEngine, RecomputeRequest, RecomputeResult } from './port.ts'
 
+const interruptIntervalMs = 20
+
 interface EngineParts {
   /** Stays the caller's: the engine does not close it. */
   readonly database: Database
@@ -103,7 +105,12 @@ async function interruptible<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   signal?.throwIfAborted()
-  const interrupt = () => session.interrupt()
+  let repeat: NodeJS.Timeout | undefined
+  // An interrupt between two statements is lost, so it is repeated until the work has ended.
+  const interrupt = () => {
+    session.interrupt()
+    repeat = setInterval(() => session.interrupt(), interruptIntervalMs)
+  }
   signal?.addEventListener('abort', interrupt, { once: true })
   try {
     return await work()
@@ -113,5 +120,6 @@ async function interruptible<T>(
     throw error
   } finally {
     signal?.removeEventListener('abort', interrupt)
+    clearInterval(repeat)
   }
 }
