@@ -49,8 +49,8 @@ async function compile(request: CompileRequest): Promise<CompiledView> {
   const printer = new SqlPrinter(parser, table)
   const functions = await parser.functions()
   const root = await parseSelect(source.sql, parser)
-  const aggregation = findAggregation(root, { table: request.table, functions })
   await refuseUnstableCalls(parser, root)
+  const aggregation = findAggregation(root, { table: request.table, functions })
   await refuseUnbound(source.sql, table, parser)
   const columnNames = curatedColumns.map(({ name }) => name)
   const resolved = resolveNames(aggregation, columnNames, functions)
@@ -121,7 +121,9 @@ async function refuseUnbound(sql: string, table: EmptyTable, parser: SqlParser):
       location: locationIn(sql, message),
       what: `DuckDB cannot run it: ${message.split('\n')[0]?.replace(/[.!]$/, '') ?? ''}`,
       reason: `It must run as it is over '${table.name}'`,
-      remedy: 'Correct the SQL',
+      remedy: message.includes('GROUP BY clause')
+        ? 'Add it to GROUP BY or put it into an aggregate, e.g. arg_max(x, by). A column of the table wins over an alias of the same name: group by the position then, e.g. GROUP BY 1'
+        : 'Correct the SQL',
     })
   }
 }

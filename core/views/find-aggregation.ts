@@ -93,7 +93,7 @@ function refuseForeignTables(root: AstNode, table: string): void {
   const common = commonTableNames(root)
   for (const node of walk(root)) {
     if (node['type'] === 'JOIN' && tableReferences(node, table).length > 0 && isDirectJoin(node)) {
-      refuse(node, `it joins '${table}'`, joinReason, joinRemedy)
+      refuse(lastTable(node), `it joins '${table}'`, joinReason, joinRemedy)
     }
   }
   for (const node of walk(root)) {
@@ -116,6 +116,11 @@ function isDirectJoin(join: AstNode): boolean {
   return [join['left'], join['right']].some(
     (side) => isNode(side) && (side['type'] === 'BASE_TABLE' || side['type'] === 'JOIN'),
   )
+}
+
+/** A join has no place of its own; its last table has. */
+function lastTable(join: AstNode): AstNode {
+  return [...walk(join)].filter((node) => node['type'] === 'BASE_TABLE').at(-1) ?? join
 }
 
 function selectOver(root: AstNode, reference: AstNode): AstNode {
@@ -146,6 +151,11 @@ function refuseTableOptions(reference: AstNode, select: AstNode): void {
 }
 
 function refuseShape(select: AstNode, context: Context): void {
+  if (!aggregates(select, context)) refuseWithoutAggregation(select)
+  for (const node of walk(select['select_list'])) {
+    const refusal = refusedExpressions.get('STAR')
+    if (node['class'] === 'STAR' && refusal !== undefined) refuse(node, ...refusal)
+  }
   for (const node of walk({ ...select, from_table: null, cte_map: null })) {
     const refusal = refusedExpressions.get(textOf(node['class']))
     if (refusal !== undefined && !isOrderByAll(node)) refuse(node, ...refusal)
@@ -160,7 +170,6 @@ function refuseShape(select: AstNode, context: Context): void {
     )
   }
   refuseDistinctOn(select)
-  if (!aggregates(select, context)) refuseWithoutAggregation(select)
 }
 
 const refusedExpressions = new Map<string, readonly [string, string, string]>([

@@ -76,7 +76,8 @@ export function whyNoState(name: string): NoState {
   return (
     noState.get(name) ?? {
       reason: 'It has no mergeable state in this version',
-      remedy: `Use one of: ${[...aggregateTable.keys()].filter((key) => key !== 'count_star').join(', ')}`,
+      remedy:
+        'Use count, sum, avg, min, max, bool_and, bool_or, bit_and, bit_or, bit_xor, arg_max, arg_min, first, last, any_value, approx_quantile or approx_count_distinct',
     }
   )
 }

@@ -3,8 +3,10 @@
  * percent. Registers merge by max, so that merged equals recomputed to the bit. Sixteen registers
  * share a row (`_bucket` 0 to 127), which makes merging sixteen times cheaper than one row each.
  *
- * The hash is specified, not DuckDB's own: the lower 64 bits of MD5 over the value's text. The low
- * 11 bits choose the register; its value is the number of trailing zeros of the rest, plus one.
+ * The hash is specified, not DuckDB's own: the first eight bytes of MD5 over the value's text, read
+ * as a little-endian number without its top bit. The low 11 bits choose the register; its value is the
+ * number of trailing zeros of the rest, plus one. (md5_number with a mask costs 0.15 µs a value,
+ * md5_number_lower twice that.)
  */
 import { type Aggregate, argument, type Sketch } from './aggregate.ts'
 
@@ -18,7 +20,7 @@ const emptyWeight = `${2n ** BigInt(rankMax)}`
 const correction = 0.7213 / (1 + 1.079 / registerCount)
 
 const indexSql = `CAST(h & ${registerCount - 1} AS INTEGER)`
-const restSql = `CAST(h >> ${registerBits} AS BIGINT)`
+const restSql = `(h >> ${registerBits})`
 const rankSql = `CAST(least(bit_count((${restSql} & -${restSql}) - 1) + 1, ${rankMax}) AS TINYINT)`
 
 /** A text that is equal for equal values, and does not depend on a time zone. */
@@ -33,7 +35,7 @@ function canonicalText(value: string, type: string): string {
 function partialSql(rows: string, keys: readonly string[]): string {
   const keyList = keys.map((key) => `${key}, `).join('')
   // Each distinct value is hashed once, however often it occurs.
-  const hashed = `SELECT ${keyList}md5_number_lower(v) AS h FROM (SELECT DISTINCT ${keyList}v FROM ${rows})`
+  const hashed = `SELECT ${keyList}CAST(md5_number(v) & CAST(9223372036854775807 AS UHUGEINT) AS BIGINT) AS h FROM (SELECT DISTINCT ${keyList}v FROM ${rows})`
   const ranked = `SELECT ${keyList}${indexSql} AS i, max(${rankSql}) AS rank FROM (${hashed}) GROUP BY ALL`
   const registers = Array.from(
     { length: registersPerRow },

@@ -2,7 +2,8 @@
  * approx_quantile as a DDSketch in rows: one row per bucket of values that lie within one percent of
  * each other, with their count. Counts add up, so that merged equals recomputed to the bit. With
  * γ = (1+α)/(1-α), a value v > 0 falls into bucket ceil(ln v / ln γ), whose estimate 2γ^i/(γ+1) is
- * at most α·v away from v.
+ * at most α·v away from v. Sixteen neighbouring buckets share a row (`_bucket` is the bucket divided by
+ * 16, rounded down), which makes merging and reading several times cheaper than one row each.
  */
 import { type Aggregate, type AggregateCall, argument, type Sketch } from './aggregate.ts'
 import { extremeState } from './extremes.ts'
@@ -15,12 +16,88 @@ const middleSql = `CAST('${2 / (gamma + 1)}' AS DOUBLE)`
 /** Added to the bucket of every positive double, so that negative ones mirror it around zero. */
 const bucketShift = 40_000
 
+const bucketsPerRow = 16
+
 const bucketSql = `CAST(CASE WHEN v > 0 THEN ceil(ln(v) / ${logGammaSql}) + ${bucketShift} WHEN v < 0 THEN -(ceil(ln(-v) / ${logGammaSql}) + ${bucketShift}) ELSE 0 END AS INTEGER)`
 
 /** The value that stands for a bucket. */
 function estimateSql(bucket: string): string {
   const magnitude = `${middleSql} * pow(${gammaSql}, abs(${bucket}) - ${bucketShift})`
   return `CASE WHEN ${bucket} = 0 THEN CAST(0 AS DOUBLE) ELSE sign(${bucket}) * ${magnitude} END`
+}
+
+function partialSql(rows: string, keys: readonly string[]): string {
+  const keyList = keys.map((key) => `${key}, `).join('')
+  const counted = `SELECT ${keyList}${bucketSql} AS b, count(*) AS n FROM ${rows} GROUP BY ALL`
+  const counts = Array.from(
+    { length: bucketsPerRow },
+    (_, slot) => `any_value(n) FILTER (WHERE b & ${bucketsPerRow - 1} = ${slot}) AS r${slot}`,
+  )
+  // In two's complement b & 15 is the distance from the next lower multiple, for negative b too.
+  return `SELECT ${keyList}(b - (b & ${bucketsPerRow - 1})) // ${bucketsPerRow} AS _bucket, ${counts.join(', ')} FROM (${counted}) GROUP BY ALL`
+}
+
+/**
+ * The bucket of each quantile: the first one below and in which lie more values than its rank. First
+ * the rows that hold one, by the rows' totals alone; then the bucket inside.
+ */
+function readSql(
+  rows: string,
+  keys: readonly string[],
+  states: readonly string[],
+  readings: readonly string[],
+): string {
+  const keyList = keys.map((key) => `${key}, `).join('')
+  const partition = keys.length === 0 ? '' : `PARTITION BY ${keys.join(', ')}`
+  const rowTotal = states.map((state) => `coalesce(${state}, 0)`).join(' + ')
+  const totals = `SELECT ${keyList}_bucket, ${rowTotal} AS n FROM ${rows}`
+  const counted = `SELECT *, sum(n) OVER (${partition} ORDER BY _bucket) - n AS before, sum(n) OVER (${partition}) AS total FROM (${totals})`
+  const ranks = readings.map(
+    (quantile, index) => `CAST(${quantile} AS DOUBLE) * (total - 1) - before AS rank${index}`,
+  )
+  const ranked = `SELECT *, ${ranks.join(', ')} FROM (${counted})`
+  const isIn = readings.map((_, index) => `(rank${index} >= 0 AND rank${index} < n)`)
+  const holding = `SELECT * FROM (${ranked}) WHERE ${isIn.join(' OR ')}`
+  const same = [...keys, '_bucket'].map((key) => `h.${key} IS NOT DISTINCT FROM p.${key}`)
+  const columns = readings.map(
+    (_, index) =>
+      `any_value(CASE WHEN ${isIn[index]} THEN h._bucket * ${bucketsPerRow} + ${slotSql(`rank${index}`)} END) AS q${index}`,
+  )
+  const hKeys = keys.map((key) => `h.${key}, `).join('')
+  const groupBy = keys.length === 0 ? '' : ' GROUP BY ALL'
+  return `SELECT ${hKeys}${columns.join(', ')} FROM (${holding}) AS h JOIN (${runningTotals(rows, keys, states)}) AS p ON ${same.join(' AND ')}${groupBy}`
+}
+
+const slotsPerQuarter = 4
+
+/**
+ * The rows with the running totals of their states as `c0` to `c15`. In two steps, first within each
+ * quarter of the row: DuckDB's planner takes time with every term, and the query is planned each time.
+ */
+function runningTotals(rows: string, keys: readonly string[], states: readonly string[]): string {
+  const own = [...keys, '_bucket']
+  const within = states.map((_, slot) => {
+    const first = slot - (slot % slotsPerQuarter)
+    const terms = states.slice(first, slot + 1).map((state) => `coalesce(${state}, 0)`)
+    return `${terms.join(' + ')} AS w${slot}`
+  })
+  const across = states.map((_, slot) => {
+    const terms = [`w${slot}`]
+    const first = slot - (slot % slotsPerQuarter)
+    for (let last = slotsPerQuarter - 1; last < first; last += slotsPerQuarter) terms.push(`w${last}`)
+    return `${terms.join(' + ')} AS c${slot}`
+  })
+  const quarters = `SELECT ${[...own, ...within].join(', ')} FROM ${rows}`
+  return `SELECT ${[...own, ...across].join(', ')} FROM (${quarters})`
+}
+
+/** The first slot whose running total exceeds the rank. */
+function slotSql(rank: string): string {
+  const cases = Array.from(
+    { length: bucketsPerRow },
+    (_, slot) => `WHEN p.c${slot} > ${rank} THEN ${slot}`,
+  )
+  return `CASE ${cases.join(' ')} END`
 }
 
 function sketchOf(value: string, filter: string | null): Sketch {
@@ -32,21 +109,12 @@ function sketchOf(value: string, filter: string | null): Sketch {
       ...(filter === null ? [] : [`(${filter})`]),
       `isfinite(CAST(${value} AS DOUBLE))`,
     ].join(' AND '),
-    states: [{ type: 'BIGINT', merge: (column) => `CAST(sum(${column}) AS BIGINT)` }],
-    partialSql: (rows, keys) => {
-      const columns = [...keys, `${bucketSql} AS _bucket`]
-      return `SELECT ${columns.join(', ')}, count(*) AS r0 FROM ${rows} GROUP BY ALL`
-    },
-    readSql: (rows, keys, [count = ''], readings) => {
-      const keyList = keys.map((key) => `${key}, `).join('')
-      const partition = keys.length === 0 ? '' : `PARTITION BY ${keys.join(', ')}`
-      const columns = readings.map(
-        (quantile, index) =>
-          `min(_bucket) FILTER (WHERE below > CAST(${quantile} AS DOUBLE) * (total - 1)) AS q${index}`,
-      )
-      const counted = `SELECT ${keyList}_bucket, sum(${count}) OVER (${partition} ORDER BY _bucket) AS below, sum(${count}) OVER (${partition}) AS total FROM ${rows}`
-      return `SELECT ${keyList}${columns.join(', ')} FROM (${counted})${keys.length === 0 ? '' : ' GROUP BY ALL'}`
-    },
+    states: Array.from({ length: bucketsPerRow }, () => ({
+      type: 'BIGINT',
+      merge: (column: string) => `CAST(sum(${column}) AS BIGINT)`,
+    })),
+    partialSql,
+    readSql,
   }
 }
 
