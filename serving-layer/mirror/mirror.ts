@@ -40,6 +40,8 @@ export interface MirrorContext {
   readonly settings: ServingSettings
   readonly signals: MirrorSignals
   readonly clock: Clock
+  /** SQL that the views need, e.g. the pipelines' macros. */
+  readonly setupSql?: readonly string[]
 }
 
 /** How often the event log is asked for its end, for lag. */
@@ -80,6 +82,7 @@ export class DuckDbMirror implements Mirror, AsyncDisposable {
       threads: settings.threads,
       memoryBytesMax: settings.memoryBytesMax,
       setupSql: [
+        ...(context.setupSql ?? []),
         ...sharedTablesSql,
         ...context.pipelines.flatMap(pipelineTablesSql),
         'SET GLOBAL parquet_metadata_cache = true',

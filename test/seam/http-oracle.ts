@@ -51,8 +51,8 @@ export function parseHttpRecord(value: Buffer): HttpEvent | null {
 function integerOf(value: unknown, bits: bigint): bigint | null | 'misfit' {
   if (value === undefined || value === null) return null
   const text = typeof value === 'number' || typeof value === 'string' ? `${value}` : ''
-  if (!/^[+-]?\d+$/.test(text)) return 'misfit'
-  const number = BigInt(text)
+  if (!/^[+-]?\d+(\.0*)?$/.test(text)) return 'misfit'
+  const number = BigInt(text.replace(/\..*/, ''))
   return number >= -(1n << bits) && number < 1n << bits ? number : 'misfit'
 }
 
@@ -218,6 +218,9 @@ export class HttpOracle {
         requests: `${group.requests}`,
         client_errors: `${group.clientErrors}`,
         server_errors: `${group.serverErrors}`,
+        server_error_percent: thousandths(
+          (100 * Number(group.serverErrors)) / Number(group.requests),
+        ),
         bytes: text(group.bytes),
         avg_rt_ms: group.rtAverage,
         max_rt_ms: group.rtMax,
@@ -297,6 +300,10 @@ export class HttpOracle {
 /** The way that comparisons write a time: ISO-8601 in UTC with milliseconds. */
 function instant(ms: number): string {
   return new Date(ms).toISOString()
+}
+
+function thousandths(value: number): number {
+  return Math.round(value * 1_000) / 1_000
 }
 
 function text(value: bigint | null): string | null {

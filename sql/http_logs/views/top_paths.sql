@@ -5,5 +5,5 @@ SELECT path,
        count(*) FILTER (WHERE status >= 400) AS errors
 FROM logs
 GROUP BY path
-ORDER BY requests DESC
+ORDER BY requests DESC, path
 LIMIT 100
