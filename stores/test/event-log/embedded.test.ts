@@ -55,6 +55,21 @@ describe('embedded event log', () => {
     expect(await generationOf(again)).toBeGreaterThan(generation)
   })
 
+  test('waiting readers are woken by hints, long before they would look by themselves', async () => {
+    await using directory = await temporaryDirectory()
+    const open = () => openEmbeddedEventLog({ directory: directory.path, idlePollMs: 60_000 })
+    await using log = await open()
+    await using other = await open()
+    await log.ensureTopic('topic', 1)
+    for (const [index, writer] of [log, other].entries()) {
+      const limits = { bytesMax: 1, waitMs: 60_000 }
+      const waiting = log.read('topic', new Map([[0, BigInt(index)]]), limits)
+      const producer = await writer.producer('topic', `writer ${index}`)
+      await producer.append(0, 0, textRecords('a'))
+      expect(await waiting).toHaveLength(1)
+    }
+  })
+
   test('more is read than stays mapped, while appends go on', async () => {
     const { directory, log } = await withLog()
     await using _ = directory

@@ -9,7 +9,7 @@ describeHotStore('memory', async () => {
 
 describe('memory hot store', () => {
   test('an append to a full store waits for a trim', async () => {
-    await using store = createMemoryHotStore({ bytesMax: 1_000, fullWaitMs: 20_000 })
+    await using store = createMemoryHotStore({ bytesMax: 1_000, fullWaitMs: 60_000 })
     await store.append('logs', hotRange(0, 0, 1, 800))
     const waiting = store.append('logs', hotRange(0, 1, 2, 800))
     await store.trim('logs', new Map([[0, 1n]]))
@@ -29,7 +29,7 @@ describe('memory hot store', () => {
   })
 
   test('a reset makes room too', async () => {
-    await using store = createMemoryHotStore({ bytesMax: 1_000, fullWaitMs: 20_000 })
+    await using store = createMemoryHotStore({ bytesMax: 1_000, fullWaitMs: 60_000 })
     await store.append('logs', hotRange(0, 0, 1, 800))
     const waiting = store.append('logs', hotRange(1, 0, 2, 800))
     await store.reset('logs', 0, 9n)
@@ -42,7 +42,7 @@ describe('memory hot store', () => {
   })
 
   test('of two appends that waited for the same offsets one is refused', async () => {
-    await using store = createMemoryHotStore({ bytesMax: 1_000, fullWaitMs: 20_000 })
+    await using store = createMemoryHotStore({ bytesMax: 1_000, fullWaitMs: 60_000 })
     await store.append('logs', hotRange(0, 0, 1, 900))
     const waiting = [1, 2].map(() => store.append('logs', hotRange(0, 1, 2, 300)))
     await store.trim('logs', new Map([[0, 1n]]))
@@ -52,7 +52,7 @@ describe('memory hot store', () => {
   })
 
   test('closing ends waiting reads and refuses waiting appends', async () => {
-    const store = createMemoryHotStore({ bytesMax: 1_000, fullWaitMs: 20_000 })
+    const store = createMemoryHotStore({ bytesMax: 1_000, fullWaitMs: 60_000 })
     await store.append('logs', hotRange(0, 0, 1, 900))
     const reading = store.read('logs', new Map([[0, 1n]]), { bytesMax: 1, waitMs: 20_000 })
     const appending = store.append('logs', hotRange(0, 1, 2, 900))
