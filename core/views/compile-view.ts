@@ -174,7 +174,7 @@ async function planPartials(
   }
   return {
     tableAlias,
-    where: isNode(where) ? await printer.text(resolve(where)) : null,
+    where: isNode(where) ? await printer.rowText(resolve(where)) : null,
     keys: keyColumns,
     aggregates: await planAggregates([...items, ...above], functions, printer),
   }

@@ -105,7 +105,7 @@ async function planCall(call: AstNode, registry: Registry, printer: SqlPrinter):
   const args = []
   for (const node of nodes) args.push(await printer.typed(node))
   const filterNode = filterOf(call)
-  const filter = filterNode === null ? null : await printer.text(filterNode)
+  const filter = filterNode === null ? null : await printer.rowText(filterNode)
   return aggregate.plan(
     {
       name,

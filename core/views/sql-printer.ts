@@ -10,6 +10,7 @@ import {
   statementOf,
   withAlias,
 } from './ast.ts'
+import { withFastTimes } from './fast-times.ts'
 import type { EmptyTable, SqlParser } from './sql-parser.ts'
 
 export class SqlPrinter {
@@ -20,6 +21,14 @@ export class SqlPrinter {
   constructor(parser: SqlParser, table: EmptyTable) {
     this.#parser = parser
     this.#table = table
+  }
+
+  /** The SQL of an expression over the table's row, as a partial computes it. */
+  async rowText(expression: AstNode): Promise<string> {
+    const zoned = this.#table.columns.filter(({ type }) => type === 'TIMESTAMP WITH TIME ZONE')
+    return await this.text(
+      withFastTimes(expression, (name) => zoned.some((column) => column.name === name)),
+    )
   }
 
   /** The SQL of a whole query node. */
@@ -38,9 +47,9 @@ export class SqlPrinter {
     return text
   }
 
-  /** The SQL of an expression over the table's row, as the name, and its type. */
+  /** {@link rowText} as the name, and its type. */
   async typed(expression: AstNode): Promise<Column> {
-    const name = await this.text(expression)
+    const name = await this.rowText(expression)
     const sql = `SELECT ${name} AS v FROM "${this.#table.name}"`
     const [column] = await this.#parser.describe(sql, [this.#table])
     if (column === undefined) throw new Error(`The expression ${name} has no type.`)
