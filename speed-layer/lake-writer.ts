@@ -16,6 +16,7 @@ export class LakeWriter {
   readonly #signal: AbortSignal
   #running: Promise<void> | null = null
   #failure: unknown = null
+  #failed = new AbortController()
   #bytes = 0
 
   constructor(context: SpeedContext, signal: AbortSignal) {
@@ -25,6 +26,11 @@ export class LakeWriter {
 
   get isRunning(): boolean {
     return this.#running !== null
+  }
+
+  /** Aborts when a commit fails: whoever waits for records should call {@link check}. */
+  get failed(): AbortSignal {
+    return this.#failed.signal
   }
 
   /** Bytes of record values that the running commit holds in memory. */
@@ -38,6 +44,7 @@ export class LakeWriter {
     this.#running = this.#commit(request)
       .catch((error: unknown) => {
         this.#failure = error
+        this.#failed.abort()
       })
       .finally(() => {
         this.#running = null
@@ -61,6 +68,7 @@ export class LakeWriter {
   check(): void {
     const failure = this.#failure
     this.#failure = null
+    if (this.#failed.signal.aborted) this.#failed = new AbortController()
     if (failure !== null) throw failure
   }
 
@@ -70,6 +78,8 @@ export class LakeWriter {
     const { pending, database, loaded } = request
     const pipeline = loaded.pipeline.name
     for (const step of lakeCommitSteps(request)) {
+      // Out of time: between two steps nothing is half done, and the log has all of it.
+      if (this.#closing.signal.aborted) return
       await this.#untilDone(pipeline, step.name, step.run)
       this.#context.afterStep?.(pipeline, step.name)
     }

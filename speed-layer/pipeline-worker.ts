@@ -174,7 +174,7 @@ export class PipelineWorker {
     return await eventLog.read(this.#parts.loaded.pipeline.topic, this.#positions, {
       bytesMax: settings.microBatchBytesMax,
       waitMs: Math.max(0, Math.min(readWaitMsMax, dueMs)),
-      signal: this.#assignment.signal,
+      signal: AbortSignal.any([this.#assignment.signal, this.#writer.failed]),
     })
   }
 

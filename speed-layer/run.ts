@@ -132,7 +132,8 @@ async function commitLast(
   worker: PipelineWorker,
   pipeline: string,
 ): Promise<void> {
-  const limit = AbortSignal.timeout(settings.shutdownCommitMs)
+  const { shutdownCommitMs } = settings
+  const limit = shutdownCommitMs === 0 ? AbortSignal.abort() : AbortSignal.timeout(shutdownCommitMs)
   try {
     await worker.flush(limit)
   } catch (error) {

@@ -67,7 +67,8 @@ const lineText =
   `THEN json_extract_string(_value, '$.message') END), _value) ` +
   `WHEN ends_with(_value, chr(13)) THEN rtrim(_value, chr(13)) ELSE _value END`
 
-function textSql(patterns: readonly string[]): FormatSql {
+function textSql(written: readonly string[]): FormatSql {
+  const patterns = written.map(withNamedGroups)
   const columnsOf = patterns.map(groupNames)
   const fields = (lines: string) => {
     let sql = `SELECT *, ${lineText} AS _line FROM ${lines}`
@@ -104,6 +105,13 @@ function anyMatch(columnsOf: readonly (readonly string[])[], count: number): str
       names.map((name) => `coalesce(_match_${index}.${quoteIdentifier(name)}, '') <> ''`),
     )
   return terms.length === 0 ? 'false' : `(${terms.join(' OR ')})`
+}
+
+/** DuckDB's RE2 knows `(?P<name>` only, not the `(?<name>` of most others. */
+function withNamedGroups(pattern: string): string {
+  return pattern.replace(/\\[\s\S]|\(\?<(?=[A-Za-z_])/g, (found) =>
+    found.startsWith('\\') ? found : '(?P<',
+  )
 }
 
 /**

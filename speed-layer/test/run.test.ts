@@ -1,0 +1,382 @@
+import { randomBytes } from 'node:crypto'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { MillraceError } from '../../core/errors.ts'
+import type { LakeStorage } from '../../stores/lake/storage.ts'
+import type { SpeedStep } from '../context.ts'
+import { runSpeedLayer } from '../run.ts'
+import { coordinates, jsonPipeline, SpeedFixture } from './speed-fixture.ts'
+
+const good = (i: number) =>
+  JSON.stringify({
+    ts: `2026-01-0${1 + (i % 3)}T10:00:00Z`,
+    host: `web-${i}`,
+    status: 200,
+    ratio: 0.5,
+  })
+
+let speed: SpeedFixture
+
+async function openWith(curatedSql = 'SELECT *, status // 100 AS status_class FROM input') {
+  speed = await SpeedFixture.open({
+    'http/pipeline.yml': jsonPipeline,
+    'http/curated.sql': curatedSql,
+  })
+}
+
+afterEach(async () => {
+  await speed[Symbol.asyncDispose]()
+})
+
+/** Every record of the log is in raw, and in exactly one of curated and rejected. */
+async function expectConserved(count: number) {
+  const raw = coordinates(await speed.lakeRows('http', 'raw'))
+  const curated = coordinates(await speed.lakeRows('http', 'curated'))
+  const rejected = coordinates(await speed.lakeRows('http', 'rejected'))
+  expect(raw).toHaveLength(count)
+  expect(new Set(raw).size).toBe(count)
+  expect(new Set([...curated, ...rejected])).toEqual(new Set(raw))
+  expect(curated.length + rejected.length).toBe(count)
+}
+
+describe('bad input', () => {
+  beforeEach(() => openWith())
+
+  const bad: readonly [string, string | Buffer, string][] = [
+    ['malformed JSON', '{"ts":', 'malformed'],
+    ['a JSON array', '[1, 2]', 'malformed'],
+    ['a JSON string', '"text"', 'malformed'],
+    ['a line of blanks', '   ', 'malformed'],
+    ['text', 'GET / HTTP/1.1', 'malformed'],
+    ['a word for a number', '{"host":"a","status":"many"}', 'wrong_type'],
+    ['a fraction for an integer', '{"host":"a","status":200.5}', 'wrong_type'],
+    ['a number that is too large', '{"host":"a","status":99999999999}', 'wrong_type'],
+    ['a time that is none', '{"ts":"2026-02-30","host":"a","status":200}', 'wrong_type'],
+    ['an endless time', '{"ts":"infinity","host":"a","status":200}', 'wrong_type'],
+    ['a missing field', '{"ts":"2026-01-01","status":200}', 'check:has_host'],
+    [
+      'a value out of range',
+      '{"ts":"2026-01-01","host":"a","status":999}',
+      'check:status_in_range',
+    ],
+    ['no status', '{"ts":"2026-01-01","host":"a"}', 'check:status_in_range'],
+    ['an empty record', '', 'empty'],
+    ['a NUL byte', '{"host":"a\u0000b","status":200}', 'malformed'],
+    ['invalid UTF-8', Buffer.from([0x7b, 0xff, 0xfe, 0x7d]), 'invalid_utf8'],
+    ['an over-long record', `{"host":"${'x'.repeat(5000)}","status":200}`, 'too_long'],
+    ['a line break in the middle', '{"host":"a",\n"status":', 'malformed'],
+  ]
+
+  it.each([
+    ['singly', 1_000_000],
+    ['as lines of a file', 1],
+  ])(
+    'is rejected once with its reason and kept byte for byte, read %s',
+    async (_, fileRecordsMin) => {
+      for (const [index, [, value]] of bad.entries()) {
+        await speed.produce('logs', 0, [good(index), value, good(index + 1)])
+      }
+      await speed.runToEnd({}, { fileRecordsMin })
+      await expectConserved(bad.length * 3)
+      const rejected = await speed.lakeRows('http', 'rejected')
+      expect(rejected.map((row) => [row['_offset'], row['reason']])).toEqual(
+        bad.map(([, , reason], index) => [BigInt(index * 3 + 1), reason]),
+      )
+      for (const row of rejected) expect(row['detail']).toMatch(/\.$/)
+      const raw = await speed.lakeRows('http', 'raw')
+      bad.forEach(([, value], index) => {
+        const kept = raw[index * 3 + 1]?.['value'] as { bytes: Uint8Array }
+        expect(Buffer.from(kept.bytes ?? kept)).toEqual(Buffer.from(value))
+      })
+    },
+  )
+
+  it('is told apart from what is only unusual', async () => {
+    await speed.produce('logs', 0, [
+      '{"ts":"1970-01-01T00:00:00Z","host":"past","status":200}',
+      '{"ts":"2262-01-01T00:00:00Z","host":"future","status":200}',
+      '{"ts":"2026-01-01T00:00:00+02:00","host":"zoned","status":"200","more":{"a":[1]}}',
+      '{"ts":null,"host":"null","status":200.0}',
+      ' {"host":"b\\u00e4r","status":200}\r',
+    ])
+    await speed.runToEnd()
+    const rows = await speed.lakeRows('http', 'curated')
+    expect(rows.map((row) => row['host'])).toEqual(['past', 'future', 'zoned', 'null', 'bär'])
+    expect(await speed.lakeRows('http', 'rejected')).toEqual([])
+  })
+
+  it('in the envelope of Filebeat is unwrapped', async () => {
+    const envelope = (message: string) =>
+      JSON.stringify({
+        '@timestamp': '2026-01-01T00:00:00Z',
+        '@metadata': { beat: 'filebeat' },
+        message,
+      })
+    await speed.produce('logs', 0, [envelope(good(1)), envelope('no json'), good(2)])
+    await speed.runToEnd()
+    expect((await speed.lakeRows('http', 'curated')).map((row) => row['host'])).toEqual([
+      'web-1',
+      'web-2',
+    ])
+    expect((await speed.lakeRows('http', 'rejected')).map((row) => row['reason'])).toEqual([
+      'malformed',
+    ])
+  })
+
+  it('keeps keys, headers and timestamps in raw', async () => {
+    const value = Buffer.from(good(1))
+    await speed.produce('logs', 1, [
+      {
+        value,
+        key: randomBytes(4),
+        headers: { 'source.id': 'a', 'source.offset': '7' },
+        timestampMs: 1_700_000_000_123,
+      },
+      { value },
+    ])
+    await speed.runToEnd()
+    const [first, second] = await speed.lakeRows('http', 'raw')
+    expect(JSON.parse(first?.['headers'] as string)).toEqual({
+      'source.id': 'a',
+      'source.offset': '7',
+    })
+    expect(first?.['_timestamp']).toEqual(new Date(1_700_000_000_123))
+    expect(first?.['key']).not.toBeNull()
+    expect(second?.['headers']).toBeNull()
+    expect(second?.['key']).toBeNull()
+  })
+})
+
+describe('curated.sql', () => {
+  it('rejects the records on which it fails and keeps the others', async () => {
+    await openWith('SELECT *, CAST(substr(host, 5) AS INTEGER) AS number FROM input')
+    const values = Array.from({ length: 40 }, (_, i) =>
+      i % 13 === 5 ? JSON.stringify({ host: 'web-x', status: 200 }) : good(i),
+    )
+    await speed.produce('logs', 0, values)
+    await speed.runToEnd()
+    await expectConserved(40)
+    const rejected = await speed.lakeRows('http', 'rejected')
+    expect(rejected.map((row) => row['_offset'])).toEqual([5n, 18n, 31n])
+    expect(new Set(rejected.map((row) => row['reason']))).toEqual(new Set(['enrichment']))
+    expect(rejected[0]?.['detail']).toContain('curated.sql failed')
+  })
+
+  it('joins a reference table, and rejects records for which that gives no row or two', async () => {
+    speed = await SpeedFixture.open({
+      'http/pipeline.yml': `${jsonPipeline}\nreferences: { owners: { path: owners.csv, key: name } }`,
+      'http/curated.sql': 'SELECT i.*, o.owner FROM input i JOIN owners o ON o.name = i.host',
+      'http/owners.csv': 'name,owner\nweb-1,ann\nweb-2,bob\nweb-2,ben\n',
+    })
+    await speed.produce('logs', 0, [good(1), good(2), good(3)])
+    await speed.runToEnd()
+    await expectConserved(3)
+    expect((await speed.lakeRows('http', 'curated')).map((row) => row['owner'])).toEqual(['ann'])
+    expect((await speed.lakeRows('http', 'rejected')).map((row) => row['detail'])).toEqual([
+      'curated.sql gave 2 rows for this record, expected 1.',
+      'curated.sql gave 0 rows for this record, expected 1.',
+    ])
+  })
+})
+
+describe('a crash', () => {
+  const steps: readonly SpeedStep[] = [
+    'parsed',
+    'enriched',
+    'hot_appended',
+    'staged_raw',
+    'staged_rejected',
+    'staged_curated',
+    'committed_raw',
+    'committed_rejected',
+    'committed_curated',
+    'advised',
+    'trimmed',
+  ]
+
+  it.each(steps)('after the step %s loses nothing and counts nothing twice', async (step) => {
+    await openWith()
+    let count = 0
+    const produce = async (n: number) => {
+      for (let i = 0; i < n; i++, count += 4) {
+        await speed.produce('logs', i % 2, [good(i), 'bad', good(i + 1), '{"status":1}'])
+      }
+    }
+    // The hot store outlives every second crash, as it does where it is a service of its own.
+    for (const losesHotStore of [false, true]) {
+      await produce(5)
+      let crashed = false
+      const afterStep = (_: string, reached: SpeedStep) => {
+        if (reached !== step || crashed) return
+        crashed = true
+        throw new Error('The process died.')
+      }
+      const running = runSpeedLayer(speed.context({ afterStep }), new AbortController().signal)
+      await expect(running).rejects.toThrow('The process died.')
+      if (losesHotStore) speed.loseHotStore()
+      await produce(3)
+      await speed.runToEnd()
+      await expectConserved(count)
+    }
+  })
+})
+
+describe('the hot store', () => {
+  beforeEach(() => openWith())
+
+  it('has every row from the lake offsets on', async () => {
+    await speed.produce('logs', 0, [good(1), 'bad', good(2)])
+    await speed.produce('logs', 1, ['bad'])
+    const stop = new AbortController()
+    const context = speed.context({}, { lakeCommitIntervalMs: 60_000, shutdownCommitMs: 0 })
+    const running = runSpeedLayer(context, stop.signal)
+    await speed.reached(
+      'http',
+      new Map([
+        [0, 3n],
+        [1, 1n],
+      ]),
+    )
+    expect(await speed.hot.ends('http')).toEqual(
+      new Map([
+        [0, 3n],
+        [1, 1n],
+      ]),
+    )
+    const rows = await speed.hotRows(
+      'http',
+      new Map([
+        [0, 0n],
+        [1, 0n],
+      ]),
+    )
+    expect(
+      rows.map((row) => [row['_offset'], row['host'], row['dt'], row['status_class']]),
+    ).toEqual([
+      [0n, 'web-1', '2026-01-02', 2],
+      [2n, 'web-2', '2026-01-03', 2],
+    ])
+    stop.abort()
+    await running
+    expect(await speed.lakeOffsets('http', 'curated')).toEqual(new Map())
+  })
+
+  it('is continued where it ended when it outlives the process', async () => {
+    await speed.produce('logs', 0, [good(1), good(2)])
+    await speed.runToEnd({}, { lakeCommitIntervalMs: 60_000, shutdownCommitMs: 0 })
+    await speed.produce('logs', 0, [good(3)])
+    speed.progress = new (await import('../progress.ts')).SpeedProgress()
+    await speed.runToEnd({}, { lakeCommitIntervalMs: 60_000, shutdownCommitMs: 0 })
+    const ranges = await speed.hot.read('http', new Map([[0, 0n]]), {
+      bytesMax: 1 << 20,
+      waitMs: 0,
+    })
+    expect(ranges.map(({ from, until }) => [from, until])).toEqual([
+      [0n, 2n],
+      [2n, 3n],
+    ])
+  })
+
+  it('that ends below the lake begins anew there', async () => {
+    await speed.produce('logs', 0, [good(1), good(2)])
+    await speed.runToEnd()
+    speed.loseHotStore()
+    await speed.hot.append('http', {
+      partition: 0,
+      from: 0n,
+      until: 1n,
+      rowCount: 0,
+      timestampMsMax: 0,
+      rows: Buffer.alloc(0),
+    })
+    await speed.produce('logs', 0, [good(3)])
+    await speed.runToEnd()
+    expect(await speed.hot.ends('http')).toEqual(
+      new Map(
+        [
+          [0, 3n],
+          [1, 0n],
+        ].slice(0, 1) as [number, bigint][],
+      ),
+    )
+    await expectConserved(3)
+  })
+
+  it('written to by another worker makes this one read the offsets again', async () => {
+    await speed.produce('logs', 0, [good(1)])
+    let isDone = false
+    const afterStep = (_: string, step: SpeedStep) => {
+      if (step !== 'parsed' || isDone) return
+      isDone = true
+      // Another worker is quicker, and then gone.
+      void speed.hot.append('http', {
+        partition: 0,
+        from: 0n,
+        until: 1n,
+        rowCount: 0,
+        timestampMsMax: 0,
+        rows: Buffer.alloc(0),
+      })
+    }
+    await speed.runToEnd({ afterStep })
+    await expectConserved(1)
+    expect(isDone).toBe(true)
+  })
+})
+
+describe('the lake', () => {
+  beforeEach(() => openWith())
+
+  it('being away stops nothing from being visible and loses nothing', async () => {
+    let failures = 0
+    const broken: LakeStorage = Object.assign(Object.create(speed.storage) as LakeStorage, {
+      stagingDirectory: speed.storage.stagingDirectory,
+      putFile: async (path: string, file: string) => {
+        if (failures++ < 6) throw new MillraceError('LAKE_UNAVAILABLE', 'The lake is away.')
+        await speed.storage.putFile(path, file)
+      },
+      put: (path: string, bytes: Buffer) => speed.storage.put(path, bytes),
+      putIfAbsent: (path: string, bytes: Buffer) => speed.storage.putIfAbsent(path, bytes),
+      read: (path: string) => speed.storage.read(path),
+      exists: (path: string) => speed.storage.exists(path),
+      list: (folder: string) => speed.storage.list(folder),
+      remove: (paths: readonly string[]) => speed.storage.remove(paths),
+      readablePath: (path: string) => speed.storage.readablePath(path),
+    })
+    await speed.produce('logs', 0, [good(1)])
+    const stop = new AbortController()
+    const running = runSpeedLayer(speed.context({ storage: broken }), stop.signal)
+    await speed.reached('http', new Map([[0, 1n]]))
+    await speed.produce('logs', 0, [good(2), 'bad'])
+    await speed.reached('http', new Map([[0, 3n]]))
+    await speed.committed('http')
+    stop.abort()
+    await running
+    expect(failures).toBeGreaterThan(6)
+    await expectConserved(3)
+  })
+
+  it('has no version more when nothing came in', async () => {
+    await speed.produce('logs', 0, [good(1)])
+    await speed.runToEnd()
+    const before = (await speed.storage.list('http')).length
+    await speed.runToEnd()
+    expect((await speed.storage.list('http')).length).toBe(before)
+  })
+
+  it('that is ahead of the log stops the pipeline with the offsets', async () => {
+    await speed.produce('logs', 0, [good(1), good(2)])
+    await speed.runToEnd()
+    const context = speed.context()
+    const bounds = async () => ({ earliest: new Map([[0, 5n]]), latest: new Map([[0, 9n]]) })
+    const eventLog = Object.assign(Object.create(context.eventLog), {
+      bounds,
+      ensureTopic: async () => {},
+      join: context.eventLog.join.bind(context.eventLog),
+    })
+    const running = runSpeedLayer({ ...context, eventLog }, new AbortController().signal)
+    await expect(running).rejects.toMatchObject({
+      code: 'COVERAGE_HOLE',
+      message: expect.stringContaining('records 2 to 4 are lost'),
+    })
+  })
+})
