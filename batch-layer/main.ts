@@ -13,16 +13,18 @@ interface BatchParts
   > {
   /** Where DuckDB may put what does not fit into its memory. */
   readonly spillDirectory: string
+  /** SQL that defines the pipelines' macros. */
+  readonly setupSql?: readonly string[]
 }
 
 /** What `runBatch` and `runBatchLayer` work with; dispose it when they have ended. */
 export async function openBatch(
   parts: BatchParts,
 ): Promise<{ readonly context: BatchContext } & AsyncDisposable> {
-  const { spillDirectory, storage, settings, clock } = parts
+  const { spillDirectory, storage, settings, clock, setupSql = [] } = parts
   await mkdir(spillDirectory, { recursive: true })
   const { threads, memoryBytesMax } = settings
-  const database = await Database.open({ threads, memoryBytesMax, spillDirectory })
+  const database = await Database.open({ threads, memoryBytesMax, spillDirectory, setupSql })
   const opened = new Map<string, Promise<PipelineTables>>()
   const tablesOf = (loaded: LoadedPipeline) => {
     const { name } = loaded.pipeline

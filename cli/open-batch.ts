@@ -2,6 +2,7 @@ import { openBatch } from '../batch-layer/main.ts'
 import type { LoadedPipeline } from '../core/pipeline.ts'
 import { systemClock } from '../stores/clock.ts'
 import type { LakeStorage } from '../stores/lake/storage.ts'
+import { loadMacros } from '../stores/pipelines.ts'
 import type { Telemetry } from '../stores/telemetry.ts'
 import { dataPlaces } from './data-places.ts'
 import type { Settings } from './settings.ts'
@@ -21,6 +22,7 @@ export async function openBatchLayer(
     settings: settings.batch,
     lockDirectory: locks,
     spillDirectory: spill,
+    setupSql: await loadMacros(settings.pipelinesDirectory),
     clock: systemClock,
   })
 }
