@@ -1,7 +1,7 @@
 /** The view compiler's SQL parser over a DuckDB of its own: it never sees data. */
 import { type Column, quoteIdentifier } from '../../core/sql.ts'
 import type { EmptyTable, FunctionFacts, SqlParser } from '../../core/views/sql-parser.ts'
-import type { Database, Session } from './duckdb.ts'
+import type { Database } from './duckdb.ts'
 
 export class DuckDbSqlParser implements SqlParser {
   readonly #database: Database
@@ -21,20 +21,12 @@ export class DuckDbSqlParser implements SqlParser {
     selectSql: string,
     tables: readonly EmptyTable[],
   ): Promise<readonly Column[]> =>
-    await this.#database.session(async (session) => {
-      try {
-        for (const table of tables) await createEmpty(session, table)
-        // DESCRIBE binds the statement and plans nothing: no row is ever touched.
-        const rows = await session.rows<{ column_name: string; column_type: string }>(
-          `SELECT column_name, column_type FROM (DESCRIBE ${selectSql})`,
-        )
-        return rows.map((row) => ({ name: row.column_name, type: row.column_type }))
-      } finally {
-        for (const { name } of tables) {
-          await session.run(`DROP TABLE IF EXISTS temp.${quoteIdentifier(name)}`)
-        }
-      }
-    })
+    // One statement: the tables are common table expressions, and DESCRIBE binds without running.
+    (
+      await this.#database.rows<{ column_name: string; column_type: string }>(
+        `SELECT column_name, column_type FROM (DESCRIBE WITH ${tables.map(emptyTableSql).join(', ')} SELECT * FROM (${selectSql}))`,
+      )
+    ).map((row) => ({ name: row.column_name, type: row.column_type }))
 
   readonly functions = async (): Promise<ReadonlyMap<string, FunctionFacts>> => {
     this.#functions ??= this.#readFunctions()
@@ -66,9 +58,9 @@ export class DuckDbSqlParser implements SqlParser {
   }
 }
 
-async function createEmpty(session: Session, { name, columns }: EmptyTable): Promise<void> {
-  const definitions = columns.map((column) => `${quoteIdentifier(column.name)} ${column.type}`)
-  await session.run(
-    `CREATE OR REPLACE TEMP TABLE ${quoteIdentifier(name)} (${definitions.join(', ')})`,
+function emptyTableSql({ name, columns }: EmptyTable): string {
+  const nulls = columns.map(
+    (column) => `CAST(NULL AS ${column.type}) AS ${quoteIdentifier(column.name)}`,
   )
+  return `${quoteIdentifier(name)} AS (SELECT ${nulls.join(', ')} WHERE false)`
 }
