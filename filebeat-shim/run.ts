@@ -78,6 +78,8 @@ export async function runShipper(context: ShipperContext, signal: AbortSignal): 
   telemetry.started({ file: config.file, inputs: config.inputs.length })
   try {
     await loop({ ...context, settings, telemetry, output, registry, tailer }, signal)
+    const untilMs = clock.now() + settings.stopGraceMs
+    await tailer.drainDeleted(untilMs)
   } finally {
     await output.drain(settings.stopGraceMs)
     await registry.writeLast(tailer.entries())

@@ -37,6 +37,8 @@ export class Tailer {
   /** What the registry says of files that are not open. */
   readonly #saved = new Map<string, RegistryEntry>()
   readonly #polled = new Set<TrackedFile>()
+  /** Keys of `#saved` whose file was not looked for under other names since it was last open. */
+  readonly #unplaced: Set<string>
   /** Paths of files that were closed because they were idle. */
   readonly #closedPaths = new Set<string>()
   #queue: TrackedFile[] = []
@@ -45,6 +47,7 @@ export class Tailer {
   constructor(context: TailerContext, saved: readonly RegistryEntry[]) {
     this.#context = context
     for (const entry of saved) this.#saved.set(fileKey(entry.input, entry.identity), entry)
+    this.#unplaced = new Set(this.#saved.keys())
   }
 
   get hasQueued(): boolean {
@@ -117,6 +120,27 @@ export class Tailer {
     } catch (error) {
       this.#context.telemetry.fileUnreadable(file.source.path, error)
       this.#pollLater(file)
+    }
+  }
+
+  /**
+   * For a stop: reads deleted files to their end, because nobody can open them again. Gives up at
+   * `untilMs` or when the event log has no room.
+   */
+  async drainDeleted(untilMs: number): Promise<void> {
+    const { clock, output, settings } = this.#context
+    for (const file of this.#files.values()) {
+      const { nlink } = await file.handle.stat()
+      let isAtEnd = nlink > 0
+      while (
+        !isAtEnd &&
+        clock.now() < untilMs &&
+        output.bytesInFlight < settings.inFlightBytesMax
+      ) {
+        const turn = await sendTurn(file, { ...this.#context, nowMs: clock.now() })
+        isAtEnd = turn.kind !== 'read' || turn.isAtEnd
+      }
+      if (nlink === 0 && isAtEnd) this.#flush(file)
     }
   }
 
@@ -210,6 +234,7 @@ export class Tailer {
       this.#files.set(key, file)
       this.#saved.delete(key)
       this.#closedPaths.delete(found.path)
+      this.#unplaced.delete(key)
       if (!isGone) this.#byPath.set(found.path, file)
       telemetry.fileOpened({ path: found.path, offset })
       telemetry.filesOpen(this.#files.size)
@@ -228,9 +253,8 @@ export class Tailer {
 
   /** Files that were renamed out of the paths while they were closed, with lines still unsent. */
   async #findRotated({ files }: Discovery): Promise<TrackedFile[]> {
-    const missing = [...this.#saved].filter(
-      ([key, { path }]) => !files.has(key) && (this.#isFirstScan || this.#closedPaths.delete(path)),
-    )
+    const missing = [...this.#saved].filter(([key]) => this.#unplaced.has(key) && !files.has(key))
+    for (const [key] of missing) this.#unplaced.delete(key)
     const opened: TrackedFile[] = []
     for (const directory of new Set(missing.map(([, entry]) => dirname(entry.path)))) {
       const here = missing.filter(([, entry]) => dirname(entry.path) === directory)
@@ -296,6 +320,7 @@ export class Tailer {
 
   async #closeFor(file: TrackedFile): Promise<void> {
     this.#closedPaths.add(file.source.path)
+    this.#unplaced.add(fileKey(file.source.inputId, file.source.identity))
     await this.#forget(file)
   }
 

@@ -78,8 +78,8 @@ export class TrackedFile {
 
   /**
    * Reads `bytesMax` new bytes at most. The read begins at the 256 bytes before them, which must be
-   * those of the last read: so a file that was truncated and has grown past our position is noticed
-   * in the same system call that reads it.
+   * those of the last read, and the start of the file must be what it was: so a file that was
+   * truncated and has grown past our position is noticed in the same moment in which it is read.
    */
   async read(bytesMax: number, emit: EmitLine): Promise<ReadOutcome> {
     const { size, mtimeMs } = await this.handle.stat()
@@ -89,10 +89,13 @@ export class TrackedFile {
     const overlap = this.#before.length
     const buffer = Buffer.allocUnsafe(overlap + wanted)
     const from = this.#position - overlap
-    const { bytesRead } = await this.handle.read(buffer, 0, buffer.length, from)
+    const [{ bytesRead }, head] = await Promise.all([
+      this.handle.read(buffer, 0, buffer.length, from),
+      this.#readHead(from),
+    ])
     if (bytesRead < overlap) return { kind: 'truncated', reason: 'shorter' }
     const found = buffer.subarray(0, bytesRead)
-    const isOther = this.source.contradicts(from, found)
+    const isOther = this.source.contradicts(0, head) || this.source.contradicts(from, found)
     if (isOther || !found.subarray(0, overlap).equals(this.#before)) {
       return { kind: 'truncated', reason: 'other content' }
     }
@@ -100,6 +103,14 @@ export class TrackedFile {
     if (bytesRead === overlap) return { kind: 'end' }
     this.#take(found, overlap, emit)
     return { kind: 'read', bytes: bytesRead - overlap, isAtEnd: this.#position >= size }
+  }
+
+  /** The start of the file, unless the read at `from` sees it anyway. */
+  async #readHead(from: number): Promise<Buffer> {
+    if (from === 0) return noBytes
+    const buffer = Buffer.allocUnsafe(markerBytesMax)
+    const { bytesRead } = await this.handle.read(buffer, 0, buffer.length, 0)
+    return buffer.subarray(0, bytesRead)
   }
 
   /** Sends the last line without its newline: only when the file cannot complete it any more. */

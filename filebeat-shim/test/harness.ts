@@ -89,9 +89,13 @@ export async function shipRoom(partitions = 1): Promise<ShipRoom> {
   }
 }
 
-/** Waits until `isTrue` holds; the message says what was seen when it does not within 10 s. */
-export async function until(isTrue: () => boolean, seen: () => unknown): Promise<void> {
-  const deadline = Date.now() + 10_000
+/** Waits until `isTrue` holds; the message says what was seen when it does not within `waitMs`. */
+export async function until(
+  isTrue: () => boolean,
+  seen: () => unknown,
+  waitMs = 10_000,
+): Promise<void> {
+  const deadline = Date.now() + waitMs
   while (!isTrue()) {
     if (Date.now() > deadline) throw new Error(`Not reached; seen: ${JSON.stringify(seen())}`)
     await new Promise((resolve) => setTimeout(resolve, 2))
