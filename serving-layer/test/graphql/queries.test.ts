@@ -31,7 +31,7 @@ it('a view answers typed rows with their coverage', async () => {
       mode: 'merged',
       view: 'status_counts',
       batch: { 0: '2' },
-      lake: {},
+      lake: { 0: '2' },
       realtime: { 0: '3' },
       freshnessMs: 12,
       batchAgeMs: null,
@@ -190,7 +190,7 @@ it('pipelines tell how they are doing', async () => {
       rejectedCount: 1,
       log: { 0: '5' },
       realtime: { 0: '3' },
-      lake: {},
+      lake: { 0: '2' },
       batch: { status_counts: { 0: '2' } },
     },
   ])

@@ -72,6 +72,11 @@ const attacks: readonly (readonly [sql: string, code: string])[] = [
   // Tables that are not in the catalog.
   [`SELECT * FROM hidden`, 'OBJECT_UNKNOWN'],
   [`SELECT * FROM main.hidden`, 'OBJECT_UNKNOWN'],
+  // Names of the catalog in schemas that are not.
+  [`SELECT * FROM main.logs`, 'OBJECT_UNKNOWN'],
+  [`SELECT * FROM temp.logs`, 'OBJECT_UNKNOWN'],
+  [`SELECT * FROM main.status_counts`, 'OBJECT_UNKNOWN'],
+  [`SELECT * FROM logs AT (VERSION => 1)`, 'QUERY_REFUSED'],
   [`SELECT * FROM memory.main.hidden`, 'OBJECT_UNKNOWN'],
   [`SELECT * FROM memory."default".logs`, 'OBJECT_UNKNOWN'],
   [`SELECT * FROM information_schema.tables`, 'OBJECT_UNKNOWN'],

@@ -1,5 +1,4 @@
 /** A mirror over a few tables, for tests of what is built on mirrors. */
-import type { Offsets } from '../../../core/offsets.ts'
 import type { LoadedPipeline } from '../../../core/pipeline.ts'
 import { systemClock } from '../../../stores/clock.ts'
 import { Database } from '../../../stores/engine/duckdb.ts'
@@ -91,7 +90,6 @@ export class FakeMirror implements Mirror, AsyncDisposable {
   ] as unknown as LoadedPipeline[]
   isReady = true
   readonly #listeners = new Set<() => void>()
-  #lake: Offsets = new Map()
 
   private constructor(database: Database) {
     this.database = database
@@ -102,9 +100,14 @@ export class FakeMirror implements Mirror, AsyncDisposable {
     await database.run(`CREATE TABLE hidden (secret VARCHAR)`)
     await database.run(`CREATE TABLE rows (ts TIMESTAMPTZ, host VARCHAR, status INTEGER,
       bytes BIGINT, _partition INTEGER, _offset BIGINT)`)
+    await database.run('CREATE TABLE edge AS SELECT 2::BIGINT AS lake')
     for (const mode of modes) {
       const schema = `"${schemaOfMode[mode]}"`
-      const where = { merged: 'true', batch: '_offset < 2', realtime: '_offset >= 2' }[mode]
+      const where = {
+        merged: 'true',
+        batch: '_offset < 2',
+        realtime: '_offset >= (SELECT lake FROM main.edge)',
+      }[mode]
       await database.run(`CREATE SCHEMA ${schema}`)
       await database.run(`CREATE VIEW ${schema}.logs AS SELECT * FROM main.rows WHERE ${where}`)
       await database.run(
@@ -141,14 +144,14 @@ export class FakeMirror implements Mirror, AsyncDisposable {
 
   coverageIn: Mirror['coverageIn'] = async (session, pipeline, { mode, view }) => {
     this.coverageCount += 1
-    const [row] = await session.rows<{ next: bigint }>(
-      'SELECT coalesce(max(_offset) + 1, 0) AS next FROM main.rows',
+    const [row] = await session.rows<{ next: bigint; lake: bigint }>(
+      'SELECT coalesce(max(_offset) + 1, 0) AS next, any_value(lake) AS lake FROM main.rows, main.edge',
     )
     return {
       pipeline,
       mode,
       batch: new Map([[0, 2n]]),
-      lake: this.#lake,
+      lake: new Map([[0, row?.lake ?? 0n]]),
       realtime: new Map([[0, row?.next ?? 0n]]),
       freshnessMs: 12,
       batchAgeMs: null,
@@ -165,9 +168,10 @@ export class FakeMirror implements Mirror, AsyncDisposable {
     return this.#listeners.size
   }
 
-  /** The rows below moved to the lake. */
-  moveLake(offsets: Offsets): void {
-    this.#lake = offsets
+  /** The rows below `offset` move to the lake: `realtime` has them no more. */
+  async moveLake(offset: bigint): Promise<void> {
+    await this.database.run('UPDATE main.edge SET lake = $1', [offset])
+    for (const listener of this.#listeners) listener()
   }
 
   status(): PipelineStatus[] {
@@ -177,7 +181,7 @@ export class FakeMirror implements Mirror, AsyncDisposable {
         topic: 'logs_raw',
         log: new Map([[0, 5n]]),
         realtime: new Map([[0, 3n]]),
-        lake: this.#lake,
+        lake: new Map([[0, 2n]]),
         batch: new Map([['status_counts', new Map([[0, 2n]])]]),
         lagRecords: 2n,
         freshnessMs: 12,
