@@ -24,7 +24,13 @@ export const count: Aggregate = {
 export const countIf: Aggregate = {
   argumentCount: 1,
   plan: (call, states) => {
-    const count = countOf(call, states, `count_if(${argument(call, 0).name})`)
-    return `CAST(${count} AS ${call.resultType})`
+    const condition = argument(call, 0).name
+    const state = states.scalar({
+      type: 'BIGINT',
+      partial: call.over(`count_if(${condition})`),
+      merge: (column) => `CAST(sum(${column}) AS BIGINT)`,
+    })
+    // DuckDB's count_if of no rows is NULL, unlike count.
+    return `CAST(${state} AS ${call.resultType})`
   },
 }
