@@ -102,14 +102,26 @@ function roundHalfToEven(value: number): number {
   return Math.round(value)
 }
 
-const hashes = new Map<string, bigint>()
+interface Register {
+  readonly index: number
+  readonly rank: number
+}
 
-function hashOf(text: string): bigint {
-  const known = hashes.get(text)
+const registersOfTexts = new Map<string, Register>()
+
+function registerOf(text: string): Register {
+  const known = registersOfTexts.get(text)
   if (known !== undefined) return known
   const hash = createHash('md5').update(text).digest().readBigUInt64LE(0)
-  hashes.set(text, hash)
-  return hash
+  let rest = hash >> registerBits
+  let rank = 1
+  while (rank < 40 && (rest & 1n) === 0n) {
+    rest >>= 1n
+    rank += 1
+  }
+  const register = { index: Number(hash & (BigInt(registers) - 1n)), rank }
+  registersOfTexts.set(text, register)
+  return register
 }
 
 class Distinct {
@@ -117,14 +129,7 @@ class Distinct {
 
   add(text: string | null): void {
     if (text === null) return
-    const hash = hashOf(text)
-    const index = Number(hash & (BigInt(registers) - 1n))
-    let rest = hash >> registerBits
-    let rank = 1
-    while (rank < 40 && (rest & 1n) === 0n) {
-      rest >>= 1n
-      rank += 1
-    }
+    const { index, rank } = registerOf(text)
     if (rank > (this.#ranks[index] ?? 0)) this.#ranks[index] = rank
   }
 
@@ -150,8 +155,13 @@ class Group {
   rtSum = 0n
   rtCount = 0n
   rtMax: number | null = null
-  readonly quantiles = new Quantiles()
-  readonly visitors = new Distinct()
+  readonly quantiles: Quantiles | null
+  readonly visitors: Distinct | null
+
+  constructor(kind: string) {
+    this.quantiles = kind === 'host' || kind === 'path' ? new Quantiles() : null
+    this.visitors = kind === 'hour' ? new Distinct() : null
+  }
 
   add(event: HttpEvent): void {
     this.requests += 1n
@@ -163,13 +173,17 @@ class Group {
       this.rtCount += 1n
       this.rtMax = Math.max(this.rtMax ?? event.rtMs, event.rtMs)
     }
-    this.quantiles.add(event.rtMs)
-    this.visitors.add(event.ip)
+    this.quantiles?.add(event.rtMs)
+    this.visitors?.add(event.ip)
   }
 
   get rtAverage(): number | null {
     return this.rtCount === 0n ? null : Number(this.rtSum) / Number(this.rtCount)
   }
+}
+
+function quantile({ quantiles }: Group, q: number): number | null {
+  return quantiles?.at(q) ?? null
 }
 
 type Cell = string | number | null
@@ -195,25 +209,33 @@ export class HttpOracle {
     return this.#events.reduce((sum, events) => sum + events.length, 0)
   }
 
-  /** What every view must answer for the records below these offsets. */
-  answers(offsets: ReadonlyMap<number, bigint>): Record<string, Table> {
+  /** What a view must answer for the records below these offsets. */
+  answer(view: string, offsets: ReadonlyMap<number, bigint>): Table {
     this.#moveTo(offsets)
-    return {
-      status_counts: this.#table('minute status', ([minute, status], { requests }) => ({
+    const tableOf = this.#views[view]
+    if (tableOf === undefined) throw new Error(`The oracle knows no view '${view}'.`)
+    return tableOf()
+  }
+
+  readonly #views: Readonly<Record<string, () => Table>> = {
+    status_counts: () =>
+      this.#table('minute status', ([minute, status], { requests }) => ({
         minute: minute ?? '',
         status: Number(status),
         requests: `${requests}`,
       })),
-      kpi_by_host: this.#table('host', ([host], group) => ({
+    kpi_by_host: () =>
+      this.#table('host', ([host], group) => ({
         host: host ?? '',
         requests: `${group.requests}`,
         server_errors: `${group.serverErrors}`,
         bytes: text(group.bytes),
         avg_rt_ms: group.rtAverage,
         max_rt_ms: group.rtMax,
-        p95_rt_ms: group.quantiles.at(0.95),
+        p95_rt_ms: quantile(group, 0.95),
       })),
-      kpi_by_hour: this.#table('hour', ([hour], group) => ({
+    kpi_by_hour: () =>
+      this.#table('hour', ([hour], group) => ({
         hour: hour ?? '',
         requests: `${group.requests}`,
         client_errors: `${group.clientErrors}`,
@@ -225,20 +247,21 @@ export class HttpOracle {
         avg_rt_ms: group.rtAverage,
         max_rt_ms: group.rtMax,
       })),
-      top_paths: this.#topPaths(),
-      latency_by_path: this.#table('path', ([path], group) => ({
+    top_paths: () => this.#topPaths(),
+    latency_by_path: () =>
+      this.#table('path', ([path], group) => ({
         path: path ?? '',
         requests: `${group.rtCount}`,
-        p50_rt_ms: group.quantiles.at(0.5),
-        p95_rt_ms: group.quantiles.at(0.95),
-        p99_rt_ms: group.quantiles.at(0.99),
+        p50_rt_ms: quantile(group, 0.5),
+        p95_rt_ms: quantile(group, 0.95),
+        p99_rt_ms: quantile(group, 0.99),
       })),
-      visitors_by_hour: this.#table('hour', ([hour], group) => ({
+    visitors_by_hour: () =>
+      this.#table('hour', ([hour], group) => ({
         hour: hour ?? '',
-        visitors: `${group.visitors.estimate()}`,
+        visitors: `${group.visitors?.estimate()}`,
         requests: `${group.requests}`,
       })),
-    }
   }
 
   #topPaths(): Table {
@@ -285,7 +308,7 @@ export class HttpOracle {
 
   #group(kind: string, key: readonly string[]): Group {
     const id = [kind, ...key].join('\u0000')
-    const group = this.#groups.get(id) ?? new Group()
+    const group = this.#groups.get(id) ?? new Group(kind)
     this.#groups.set(id, group)
     return group
   }
