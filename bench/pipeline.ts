@@ -2,20 +2,18 @@
  * `npm run bench -- pipeline`: HTTP events from the log through parse, checks, hot rows, raw and curated commits, with
  * six views answering live at the end, beside bare DuckDB doing the same from one NDJSON file.
  */
+import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { finished } from 'node:stream/promises'
-import { createHttpTraffic } from '../cli/generate/http-traffic.ts'
-import { lineValues } from '../cli/generate/line-block.ts'
 import { openEmbeddedEventLog } from '../stores/event-log/embedded.ts'
 import { median, report, runSide, type Side } from './harness.ts'
+import { TrafficLog } from './traffic-log.ts'
 
 const eventCount = Number(process.env['BENCH_EVENTS'] ?? 5_000_000)
 const rounds = Number(process.env['BENCH_ROUNDS'] ?? 3)
-const batchSize = 5_000
-const partitions = 3
 
 export async function run(): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'millrace-bench-'))
@@ -65,21 +63,12 @@ function reportSides(ours: readonly Side<object>[], theirs: readonly Side<object
 
 /** The same lines, once into the log and once into a file. */
 async function produce(eventLogDirectory: string, file: string): Promise<void> {
-  const traffic = createHttpTraffic({ seed: 1, startMs: Date.UTC(2026, 10, 20), rate: 5_000 })
   const stream = createWriteStream(file)
   await using eventLog = await openEmbeddedEventLog({ directory: eventLogDirectory })
-  await eventLog.ensureTopic('logs_raw', partitions)
-  await using producer = await eventLog.producer('logs_raw', 'bench')
-  const sequences = Array.from({ length: partitions }, () => 0)
-  for (let sent = 0; sent < eventCount; sent += batchSize) {
-    const lines = traffic.take(Math.min(batchSize, eventCount - sent))
-    const partition = (sent / batchSize) % partitions
-    const sequence = sequences[partition] ?? 0
-    sequences[partition] = sequence + 1
-    const records = lineValues(lines).map((value) => ({ value }))
-    await producer.append(partition, sequence, records)
-    if (!stream.write(lines.block)) await new Promise((resolve) => stream.once('drain', resolve))
-  }
+  const log = await TrafficLog.open(eventLog)
+  await log.fill(eventCount, async (block) => {
+    if (!stream.write(block)) await once(stream, 'drain')
+  })
   stream.end()
   await finished(stream)
 }
