@@ -31,13 +31,14 @@ export class LogReader {
     const deadlineMs = performance.now() + limits.waitMs
     for (;;) {
       if (limits.signal?.aborted || this.#closing.aborted) return []
+      const ticket = limits.waitMs > 0 ? this.#wakeUp.ticket() : 0
       const { batches } = await this.#database.view(
         (store) => this.#take(store, topic, positions, limits.bytesMax),
         (taken) => taken.storedBytes,
       )
       const leftMs = deadlineMs - performance.now()
       if (batches.length > 0 || leftMs <= 0) return batches
-      await this.#wakeUp.wait(leftMs, limits.signal)
+      await this.#wakeUp.wait(ticket, leftMs, limits.signal)
     }
   }
 

@@ -78,19 +78,26 @@ async function forgetProducers(
   partition: number,
   beforeMs: number,
 ): Promise<void> {
-  const start = producerKey(topic.id, partition, '')
   const end = producerKey(topic.id, partition + 1, '')
-  const old = await database.view((store) =>
-    [...store.getRange({ start, end, limit: producersPerTransactionMax })]
-      .filter(({ value }) => producerUsedAtMs(value) < beforeMs)
-      .map(({ key }) => Buffer.from(key)),
-  )
-  if (old.length === 0) return
-  await database.write(0, (store) => {
-    for (const key of old) {
-      // Looked at again: it may have appended since.
-      const stored = store.get(key)
-      if (stored !== undefined && producerUsedAtMs(stored) < beforeMs) void store.remove(key)
+  let start = producerKey(topic.id, partition, '')
+  for (;;) {
+    const page = await database.view((store) =>
+      [...store.getRange({ start, end, limit: producersPerTransactionMax })].map(
+        ({ key, value }) => ({ key: Buffer.from(key), usedAtMs: producerUsedAtMs(value) }),
+      ),
+    )
+    const old = page.filter(({ usedAtMs }) => usedAtMs < beforeMs)
+    if (old.length > 0) {
+      await database.write(0, (store) => {
+        for (const { key } of old) {
+          // Looked at again: it may have appended since.
+          const stored = store.get(key)
+          if (stored !== undefined && producerUsedAtMs(stored) < beforeMs) void store.remove(key)
+        }
+      })
     }
-  })
+    const last = page.at(-1)
+    if (last === undefined || page.length < producersPerTransactionMax) return
+    start = Buffer.concat([last.key, Buffer.from([0])])
+  }
 }

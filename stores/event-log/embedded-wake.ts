@@ -16,7 +16,7 @@ export class WakeUp implements Disposable {
   readonly #idlePollMs: number
   readonly #sleepers = new Set<() => void>()
   #watcher: FSWatcher | null = null
-  #touches = 0
+  #hints = 0
 
   constructor(directory: string, idlePollMs: number) {
     this.#path = join(directory, 'appended')
@@ -29,17 +29,28 @@ export class WakeUp implements Disposable {
   /** After a commit: everybody who waits looks again. */
   appended(): void {
     this.wakeAll()
-    this.#touches += 1
-    writeSync(this.#descriptor, Buffer.from([this.#touches % 256]), 0, 1, 0)
+    try {
+      writeSync(this.#descriptor, Buffer.from([this.#hints % 256]), 0, 1, 0)
+    } catch {
+      // The records are stored; without the hint other processes find them by looking.
+    }
   }
 
   wakeAll(): void {
+    this.#hints += 1
     for (const wake of [...this.#sleepers]) wake()
   }
 
-  /** Resolves at the next hint, after `ms` or `idlePollMs`, or when `signal` aborts. */
-  wait(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  /** To be taken before looking at the log and given to `wait` when nothing was there. */
+  ticket(): number {
     this.#watcher ??= this.#startWatching()
+    return this.#hints
+  }
+
+  /**
+   * Resolves at the first hint after the ticket, after `ms` or `idlePollMs`, or when `signal` aborts.
+   */
+  wait(ticket: number, ms: number, signal: AbortSignal | undefined): Promise<void> {
     const waitMs = Math.min(ms, this.#watcher === null ? blindPollMs : this.#idlePollMs)
     return new Promise((resolve) => {
       const wake = () => {
@@ -51,7 +62,7 @@ export class WakeUp implements Disposable {
       const timer = setTimeout(wake, waitMs)
       this.#sleepers.add(wake)
       signal?.addEventListener('abort', wake, { once: true })
-      if (signal?.aborted) wake()
+      if (signal?.aborted || ticket !== this.#hints) wake()
     })
   }
 

@@ -79,7 +79,7 @@ async function produceAndDie(directory: string, producerId: string): Promise<Ack
         ),
     )
     const child = start('producer-child.ts', [directory, producerId, ...next.map(String)])
-    const enough = acknowledged.length + 15 + Math.floor(Math.random() * 60)
+    const enough = acknowledged.length + 12 + Math.floor(Math.random() * 25)
     for await (const line of linesOf(child)) {
       const [partition, sequence, from = '0', until = '0'] = line.split(' ')
       acknowledged.push({

@@ -1,4 +1,4 @@
-import { chmod, readFile, writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { Clock } from '../../clock.ts'
@@ -75,19 +75,13 @@ describe('embedded event log', () => {
     await using _ = directory
     const producer = await log.producer('topic', 'me')
     const records = Array.from({ length: 20 }, () => ({ value: Buffer.alloc(200_000, 'x') }))
-    for (let sequence = 0; sequence < 25; sequence += 1) await producer.append(0, sequence, records)
-    let position = 0n
-    for (let round = 0; round < 3; round += 1) {
-      position = 0n
-      const appended = producer.append(0, 25 + round, records)
-      while (position < 500n) {
-        const positions = new Map([[0, position]])
-        const batches = await log.read('topic', positions, { bytesMax: 1 << 23, waitMs: 0 })
-        position = batches.at(-1)?.until ?? position
-      }
+    for (let sequence = 0; sequence < 4; sequence += 1) await producer.append(0, sequence, records)
+    for (let round = 0; round < 8; round += 1) {
+      const appended = producer.append(0, 4 + round, textRecords('a'))
+      const read = await readAll(log, 'topic', new Map([[0, 0n]]), 1 << 23)
+      expect(read.length).toBeGreaterThanOrEqual(80)
       await appended
     }
-    expect(position).toBeGreaterThanOrEqual(500n)
     await log[Symbol.asyncDispose]()
   })
 
@@ -127,6 +121,25 @@ describe('embedded event log', () => {
     await log[Symbol.asyncDispose]()
   })
 
+  test('a producer that was idle for the retention time is forgotten, others are not', async () => {
+    await using directory = await temporaryDirectory()
+    let nowMs = Date.now()
+    const clock: Clock = { now: () => nowMs, sleep: systemClock.sleep }
+    const options = { directory: directory.path, retentionMs: 60_000, clock }
+    await using log = await openEmbeddedEventLog(options)
+    await log.ensureTopic('topic', 1)
+    const idle = await log.producer('topic', 'idle')
+    const busy = await log.producer('topic', 'busy')
+    const first = await busy.append(0, 0, textRecords('a'))
+    await idle.append(0, 0, textRecords('b'))
+    nowMs += 59_000
+    await busy.append(0, 1, textRecords('c'))
+    nowMs += 2_000
+    await log.enforceRetention()
+    expect(await busy.append(0, 0, textRecords('a'))).toEqual(first)
+    expect((await idle.append(0, 0, textRecords('b'))).from).toBe(3n)
+  })
+
   test('damaged bytes are refused by their checksum', async () => {
     const { directory, open, log } = await withLog()
     await using _ = directory
@@ -151,17 +164,6 @@ describe('embedded event log', () => {
       code: 'DATA_DIRECTORY_UNUSABLE',
     })
   })
-
-  test.skipIf(process.getuid?.() === 0)(
-    'a directory without write permission is refused',
-    async () => {
-      await using directory = await temporaryDirectory()
-      await chmod(directory.path, 0o500)
-      await expect(openEmbeddedEventLog({ directory: directory.path })).rejects.toMatchObject({
-        code: 'DATA_DIRECTORY_UNUSABLE',
-      })
-    },
-  )
 
   test('calls after closing are refused', async () => {
     const { directory, log } = await withLog()
