@@ -53,11 +53,16 @@ export async function startHttpServer(context: HttpServerContext): Promise<HttpS
       sockets.emit('connection', accepted, request),
     )
   })
-  const url = await listen(server, settings)
+  const open = { server, sockets, endSockets, graphql, signals }
+  const url = await listen(server, settings).catch(async (error: unknown) => {
+    await endSockets()
+    await graphql[Symbol.asyncDispose]()
+    throw error
+  })
   signals.listening(url)
   let closing: Promise<void> | undefined
   const closeOnce = () => {
-    closing ??= close({ server, sockets, endSockets, graphql, signals })
+    closing ??= close(open)
     return closing
   }
   return { url, close: closeOnce }
