@@ -1,65 +1,96 @@
 /**
- * Wakes the shipper when something happens in a directory. Only a hint: chokidar leaves events out, so
- * what is read is decided by our own scans and looks at open files.
+ * Wakes the shipper when something happens in a directory. Only a hint: what is read is decided by our
+ * own scans and looks at open files.
+ *
+ * Two sources, because neither is enough. The operating system's events name the written file at once,
+ * but network mounts have none. chokidar looks at the directories themselves each second, which works
+ * everywhere; with events it would list a directory again for every line that is appended in it.
  */
-import { existsSync } from 'node:fs'
+import { type FSWatcher, statSync, watch as watchEvents } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { watch } from 'chokidar'
+import { watch as watchPolling } from 'chokidar'
 
 export interface DirectoryEvents {
   /** The file of this path was written to. */
   changed(path: string): void
-  /** Something appeared in, moved or left this path. */
-  moved(path: string): void
+  /** Something appeared in, moved in or left a directory. */
+  moved(): void
   failed(error: unknown): void
 }
 
+interface Watched {
+  readonly inode: number
+  readonly watcher: FSWatcher | null
+}
+
+const pollIntervalMs = 1000
+
 export class DirectoryWatcher implements AsyncDisposable {
-  readonly #watched = new Set<string>()
-  readonly #watcher
+  readonly #events: DirectoryEvents
+  readonly #watched = new Map<string, Watched>()
+  readonly #poller
 
   constructor(events: DirectoryEvents) {
-    // Files are ignored, so there is one watch per directory and no stat per event; the raw events of
-    // the directory's watch name the file.
-    this.#watcher = watch([], {
+    this.#events = events
+    this.#poller = watchPolling([], {
+      usePolling: true,
+      interval: pollIntervalMs,
       depth: 0,
       ignoreInitial: true,
       ignored: (_path, stats) => stats?.isFile() === true,
     })
-    this.#watcher.on('raw', (event, name, details: unknown) => {
-      const directory = watchedPathOf(details)
-      if (directory === null) return
-      // inotify says 'rename' for everything but a write.
-      const path = name ? join(directory, String(name)) : directory
-      if (event === 'change') events.changed(path)
-      else events.moved(path)
-    })
-    this.#watcher.on('error', (error) => events.failed(error))
+    this.#poller.on('raw', () => events.moved())
+    this.#poller.on('error', (error) => events.failed(error))
   }
 
   /** Watches these directories from now on; for one that does not exist yet, its nearest ancestor. */
   follow(directories: ReadonlySet<string>): void {
-    const wanted = new Set([...directories].map(nearestExisting))
-    const added = [...wanted].filter((directory) => !this.#watched.has(directory))
-    const left = [...this.#watched].filter((directory) => !wanted.has(directory))
-    if (left.length > 0) this.#watcher.unwatch(left)
-    if (added.length > 0) this.#watcher.add(added)
-    for (const directory of left) this.#watched.delete(directory)
-    for (const directory of added) this.#watched.add(directory)
+    const wanted = new Map<string, number>()
+    for (const directory of directories) {
+      const { path, inode } = nearestExisting(directory)
+      wanted.set(path, inode)
+    }
+    for (const [path, { inode, watcher }] of this.#watched) {
+      // A directory that was deleted and made again is another one for the operating system.
+      if (wanted.get(path) === inode) continue
+      watcher?.close()
+      this.#poller.unwatch(path)
+      this.#watched.delete(path)
+    }
+    for (const [path, inode] of wanted) {
+      if (this.#watched.has(path)) continue
+      this.#watched.set(path, { inode, watcher: this.#watch(path) })
+      this.#poller.add(path)
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#watcher.close()
+    for (const { watcher } of this.#watched.values()) watcher?.close()
+    await this.#poller.close()
+  }
+
+  #watch(directory: string): FSWatcher | null {
+    try {
+      const watcher = watchEvents(directory, { persistent: false })
+      watcher.on('error', this.#events.failed)
+      watcher.on('change', (event, name) => {
+        // 'rename' stands for everything but a write.
+        if (event === 'change' && name !== null) this.#events.changed(join(directory, String(name)))
+        else this.#events.moved()
+      })
+      return watcher
+    } catch (error) {
+      // No events here, or no watch left: chokidar and the scans find what happens, a little later.
+      this.#events.failed(error)
+      return null
+    }
   }
 }
 
-function watchedPathOf(details: unknown): string | null {
-  if (typeof details !== 'object' || details === null || !('watchedPath' in details)) return null
-  return typeof details.watchedPath === 'string' ? details.watchedPath : null
-}
-
-function nearestExisting(directory: string): string {
-  let path = directory
-  while (!existsSync(path) && dirname(path) !== path) path = dirname(path)
-  return path
+function nearestExisting(directory: string): { readonly path: string; readonly inode: number } {
+  for (let path = directory; ; path = dirname(path)) {
+    const stats = statSync(path, { throwIfNoEntry: false })
+    if (stats !== undefined) return { path, inode: stats.ino }
+    if (dirname(path) === path) return { path, inode: 0 }
+  }
 }
