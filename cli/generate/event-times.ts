@@ -2,7 +2,7 @@
 import type { Random } from './random.ts'
 
 /** `factor` times the rate during the first `forMs` of every `everyMs`. */
-export interface Burst {
+interface Burst {
   readonly everyMs: number
   readonly forMs: number
   readonly factor: number

@@ -78,7 +78,11 @@ async function produceAndDie(directory: string, producerId: string): Promise<Ack
           ...acknowledged.filter((one) => one.partition === partition).map((one) => one.sequence),
         ),
     )
-    const child = start('producer-child.ts', [directory, producerId, ...next.map(String)])
+    const child = start(new URL('producer-child.ts', import.meta.url), [
+      directory,
+      producerId,
+      ...next.map(String),
+    ])
     const enough = acknowledged.length + 12 + Math.floor(Math.random() * 25)
     for await (const line of linesOf(child)) {
       const [partition, sequence, from = '0', until = '0'] = line.split(' ')
@@ -99,7 +103,7 @@ test('a group is taken over when its worker is killed, with a higher generation'
   await using directory = await temporaryDirectory()
   await using log = await openEmbeddedEventLog({ directory: directory.path })
   await log.ensureTopic('topic', 1)
-  const child = start('member-child.ts', [directory.path])
+  const child = start(new URL('member-child.ts', import.meta.url), [directory.path])
   let generation = -1
   for await (const line of linesOf(child)) {
     generation = Number(line)
@@ -139,9 +143,10 @@ test('a write that fails keeps what was acknowledged, however often it is tried'
   expect((await producer.append(0, sequence, textRecords('a'))).from).toBe(BigInt(acknowledged))
 }, 30_000)
 
-function start(file: string, parameters: readonly string[]): ChildProcess {
-  const path = fileURLToPath(new URL(file, import.meta.url))
-  return spawn(process.execPath, [path, ...parameters], { stdio: ['ignore', 'pipe', 'inherit'] })
+function start(file: URL, parameters: readonly string[]): ChildProcess {
+  return spawn(process.execPath, [fileURLToPath(file), ...parameters], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
 }
 
 async function* linesOf(child: ChildProcess): AsyncGenerator<string> {
