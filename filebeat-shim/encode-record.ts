@@ -23,7 +23,7 @@ export interface LineOrigin {
   readonly device: string
 }
 
-export interface Line {
+interface Line {
   readonly value: Buffer
   readonly offset: number
   readonly isTruncated: boolean

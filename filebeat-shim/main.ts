@@ -29,10 +29,7 @@ export async function shipMain(options: ShipOptions, signal: AbortSignal): Promi
 }
 
 /** Throws SHIPPER_CONFIG_INVALID when the file is missing or has problems. */
-export async function loadFilebeatConfig(
-  file: string,
-  environment: Environment,
-): Promise<FilebeatConfig> {
+async function loadFilebeatConfig(file: string, environment: Environment): Promise<FilebeatConfig> {
   try {
     return parseFilebeatConfig(await readFile(file, 'utf8'), { file, environment })
   } catch (error) {

@@ -17,7 +17,7 @@ import { type ShipperTelemetry, shipperTelemetry } from './telemetry.ts'
 import { Wakeup } from './wakeup.ts'
 import { DirectoryWatcher } from './watch-directories.ts'
 
-export interface ShipperProgress {
+interface ShipperProgress {
   readonly recordsAcknowledged: number
   readonly bytesInFlight: number
 }

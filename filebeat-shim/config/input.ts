@@ -14,7 +14,7 @@ import {
 import { byteCount, duration, fieldMap, flag, patternList, text, textList } from './value-types.ts'
 
 /** How a line of JSON is merged into the envelope of `codec.json`; the raw line is sent as it is. */
-export interface JsonDecoding {
+interface JsonDecoding {
   /** Dotted name of the field that holds the decoded keys; '' is the root. */
   readonly target: string
   readonly overwriteKeys: boolean

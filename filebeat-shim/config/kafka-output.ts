@@ -7,15 +7,12 @@ import { kafkaOptions } from './option-tables.ts'
 import { findOptions, refuseIssues, settingsOf } from './read-options.ts'
 import { anyValue, byteCount, fieldMap, flag, formatString, text, textList } from './value-types.ts'
 
-/** `source` keeps a file on one partition; it is what hash without a key means here. */
-export type Partitioning =
+type Partitioning =
   | { readonly kind: 'hash'; readonly fields: readonly string[] }
   | { readonly kind: 'round_robin'; readonly groupEvents: number }
   | { readonly kind: 'random'; readonly groupEvents: number }
 
-export type Codec =
-  | { readonly kind: 'json' }
-  | { readonly kind: 'format'; readonly format: FormatString }
+type Codec = { readonly kind: 'json' } | { readonly kind: 'format'; readonly format: FormatString }
 
 export interface KafkaOutput {
   readonly line: number
