@@ -122,6 +122,10 @@ class LocalStorage implements LakeStorage {
     try {
       await file.writeFile(bytes)
       await file.sync()
+    } catch (error) {
+      // On a full disk a half file would keep what little space there is.
+      await rm(temporary, { force: true })
+      throw error
     } finally {
       await file.close()
     }

@@ -58,7 +58,7 @@ export interface Pruning {
 }
 
 /** Bounds as statistics hold them: numbers, booleans, strings; dates and times as ISO text. */
-export interface ValueRange {
+interface ValueRange {
   readonly min?: string | number | boolean
   readonly max?: string | number | boolean
 }

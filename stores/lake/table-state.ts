@@ -79,10 +79,7 @@ export function lakeCommitOf(state: TableState, content: LogContent): LakeCommit
 }
 
 /** The partitions' offsets among a log's transactions. */
-export function offsetsOf(
-  transactions: ReadonlyMap<string, Transaction>,
-  appIdPrefix: string,
-): Offsets {
+function offsetsOf(transactions: ReadonlyMap<string, Transaction>, appIdPrefix: string): Offsets {
   const offsets = new Map<number, bigint>()
   for (const { appId, version } of transactions.values()) {
     if (!appId.startsWith(appIdPrefix)) continue

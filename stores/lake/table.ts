@@ -66,7 +66,7 @@ export interface LakeTableOptions {
   readonly database: Database
   /** True: an existing table may have columns of other types (a view whose definition changed). */
   readonly allowsOtherColumns?: boolean
-  /** How long checkpoints remember removed files: no vacuum may keep files for longer. */
+  /** How long checkpoints remember removed files, ms (one day): no vacuum may keep files for longer. */
   readonly removedFileRetentionMs?: number
   /** A checkpoint that cannot be written costs nothing but a slower start; this hears of it. */
   readonly onCheckpointFailed?: (error: unknown) => void
@@ -161,15 +161,19 @@ class DeltaTable implements LakeTable {
   }
 
   vacuum(retentionMs: number): Promise<number> {
-    return this.#inTurn(() =>
-      vacuumTable({
+    return this.#inTurn(() => {
+      const longestMs = this.#removedFileRetentionMs
+      if (retentionMs > longestMs) {
+        const sentence = `Vacuum refused: files cannot be kept for ${retentionMs} ms, because their removal is forgotten after ${longestMs} ms. Set a shorter retention.`
+        throw new MillraceError('CONFIG_INVALID', sentence)
+      }
+      return vacuumTable({
         storage: this.#storage,
         tablePath: this.path,
-        // Files removed longer ago than that are forgotten, so no reader may rely on them.
-        cutoffMs: this.#clock.now() - Math.min(retentionMs, this.#removedFileRetentionMs),
+        cutoffMs: this.#clock.now() - retentionMs,
         newestState: () => this.#advance(true),
-      }),
-    )
+      })
+    })
   }
 
   get #removedFileRetentionMs(): number {

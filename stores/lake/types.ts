@@ -110,7 +110,7 @@ export interface LakeTable {
   readablePaths(files: readonly DataFile[]): Promise<string[]>
   /**
    * Deletes files that no version younger than `retentionMs` names, and log entries older than the newest
-   * checkpoint and `retentionMs`. Returns how many files went.
+   * checkpoint and `retentionMs`. Returns how many files went. Throws CONFIG_INVALID above one day.
    */
   vacuum(retentionMs: number): Promise<number>
 }

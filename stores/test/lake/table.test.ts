@@ -241,6 +241,13 @@ describe('checkpoints and vacuum', () => {
     expect((await lake.table()).current()).toEqual(table.current())
   })
 
+  it('keep files for a day at most, because removals are forgotten then', async () => {
+    const lake = await Lake.open()
+    const table = await lake.table()
+    await expect(table.vacuum(24 * hourMs + 1)).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
+    expect(await table.vacuum(24 * hourMs)).toBe(0)
+  })
+
   it('keep a file that was removed a moment ago, however old it is', async () => {
     const lake = await Lake.open()
     const clock = new ShiftedClock()
