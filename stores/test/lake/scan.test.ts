@@ -209,7 +209,7 @@ describe('pruning', () => {
           }
         },
       ),
-      { numRuns: 40 },
+      { numRuns: 25 },
     )
   })
 

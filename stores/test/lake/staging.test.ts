@@ -176,7 +176,7 @@ describe('staging', () => {
           expect(await textsByDt(database, scan)).toEqual(values)
         },
       ),
-      { numRuns: 40, examples: [[odd]] },
+      { numRuns: 20, examples: [[odd]] },
     )
   })
 

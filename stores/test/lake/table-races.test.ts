@@ -41,7 +41,7 @@ it('keeps every row once whatever writers, compactors and readers do at the same
         }
       },
     ),
-    { numRuns: 12 },
+    { numRuns: 8 },
   )
 })
 
