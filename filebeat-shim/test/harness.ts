@@ -10,6 +10,8 @@ import { FakeEventLog } from './fake-event-log.ts'
 
 export interface ShipperHandle extends AsyncDisposable {
   readonly telemetry: ReturnType<typeof silentTelemetry>
+  /** Settles when the run ends by itself or is stopped. */
+  readonly ended: Promise<void>
   /** Stops and waits; throws what the run threw. */
   stop(): Promise<void>
 }
@@ -72,7 +74,7 @@ export async function shipRoom(partitions = 1): Promise<ShipRoom> {
       stopping.abort()
       await run
     }
-    const handle = { telemetry, stop, [Symbol.asyncDispose]: stop }
+    const handle = { telemetry, ended: run, stop, [Symbol.asyncDispose]: stop }
     handles.push(handle)
     return handle
   }

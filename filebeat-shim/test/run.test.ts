@@ -240,3 +240,44 @@ test('a long file and a short one are read in turns', async () => {
   )
   expect(room.log.lines().indexOf('short')).toBeLessThan(2000)
 })
+
+test('lines that the event log never acknowledged are sent by the next run', async () => {
+  await using room = await shipRoom()
+  let refused = 0
+  room.log.beforeAppend = async () => {
+    refused += 1
+    throw new MillraceError('EVENT_LOG_UNAVAILABLE', 'Away.')
+  }
+  const first = room.start({ settings: { stopGraceMs: 20 } })
+  await writeFile(room.path('a.log'), 'one\ntwo\n')
+  await until(
+    () => refused > 0,
+    () => refused,
+  )
+  await first.stop()
+  room.log.beforeAppend = async () => {}
+  room.start()
+  await untilLines(room.log, ['one', 'two'])
+  expect(room.log.lines()).toEqual(['one', 'two'])
+})
+
+test('what the event log refuses for good ends the run with its error', async () => {
+  await using room = await shipRoom()
+  room.log.beforeAppend = async () => {
+    throw new MillraceError('TOPIC_UNKNOWN', 'No such topic.')
+  }
+  const handle = room.start()
+  await writeFile(room.path('a.log'), 'one\n')
+  await expect(handle.ended).rejects.toMatchObject({ code: 'TOPIC_UNKNOWN' })
+})
+
+test('a deleted file is read to its end when the shipper stops', async () => {
+  await using room = await shipRoom()
+  const handle = room.start()
+  await writeFile(room.path('a.log'), 'one\n')
+  await untilLines(room.log, ['one'])
+  await appendFile(room.path('a.log'), 'two\nthree')
+  await rm(room.path('a.log'))
+  await handle.stop()
+  expect(room.log.lines()).toEqual(['one', 'two', 'three'])
+})
