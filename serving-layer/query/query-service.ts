@@ -169,7 +169,12 @@ export class QueryService implements AsyncDisposable {
         const columns = result
           .columnNames()
           .map((name, index) => ({ name, type: `${types[index]}` }))
-        const bounded = await this.#boundedRows(jsonRowsOf(result), limit, timeLimit.signal)
+        const rowBytesMax = this.#context.settings.resultBytesMax
+        const bounded = await this.#boundedRows(
+          jsonRowsOf(result, { rowBytesMax }),
+          limit,
+          timeLimit.signal,
+        )
         return { columns, coverage, ...bounded }
       }),
     )
@@ -196,7 +201,7 @@ export class QueryService implements AsyncDisposable {
   }
 
   async #boundedRows(
-    source: Iterable<JsonValue[]>,
+    source: Iterable<JsonValue[] | null>,
     limit: number,
     signal: AbortSignal,
   ): Promise<Pick<QueryAnswer, 'rows' | 'isTruncated'>> {
@@ -204,9 +209,9 @@ export class QueryService implements AsyncDisposable {
     const rows: JsonValue[][] = []
     let bytes = 0
     for (const row of source) {
-      bytes += jsonBytesOf(row)
       if (rows.length === limit) return { rows, isTruncated: true }
-      if (bytes > resultBytesMax) {
+      if (row !== null) bytes += jsonBytesOf(row)
+      if (row === null || bytes > resultBytesMax) {
         if (rows.length > 0) return { rows, isTruncated: true }
         throw new MillraceError(
           'QUERY_LIMIT_EXCEEDED',

@@ -5,10 +5,14 @@
  * a BLOB is its text with `\xNN` for bytes that are not printable ASCII.
  */
 import {
+  DuckDBBlobVector,
+  DuckDBListVector,
   type DuckDBMaterializedResult,
   type DuckDBType,
   DuckDBTypeId,
   type DuckDBValue,
+  DuckDBVarCharVector,
+  type DuckDBVector,
 } from '@duckdb/node-api'
 
 export type JsonValue =
@@ -21,19 +25,59 @@ export type JsonValue =
 
 type Converter = (value: DuckDBValue) => JsonValue
 
-/** Rows of a materialised result, one at a time, so that a caller can stop at its own limit. */
-export function* jsonRowsOf(result: DuckDBMaterializedResult): Generator<JsonValue[]> {
+/**
+ * Rows of a materialised result, one at a time, so that a caller can stop at its own limit. A row that
+ * stores more than `rowBytesMax` bytes is null: it is measured before JavaScript values are made of it.
+ */
+export function* jsonRowsOf(
+  result: DuckDBMaterializedResult,
+  { rowBytesMax }: { readonly rowBytesMax: number },
+): Generator<JsonValue[] | null> {
   const converters = result.columnTypes().map(converterOf)
   for (let chunkIndex = 0; chunkIndex < result.chunkCount; chunkIndex += 1) {
     const chunk = result.getChunk(chunkIndex)
     const vectors = converters.map((_, column) => chunk.getColumnVector(column))
+    const measured = vectors.filter(hasOwnSize)
     for (let row = 0; row < chunk.rowCount; row += 1) {
+      if (measured.reduce((sum, vector) => sum + storedBytes(vector, row), 0) > rowBytesMax) {
+        yield null
+        continue
+      }
       yield converters.map((convert, column) => {
         const value = vectors[column]?.getItem(row) ?? null
         return value === null ? null : convert(value)
       })
     }
   }
+}
+
+function hasOwnSize(vector: DuckDBVector): boolean {
+  return (
+    vector instanceof DuckDBVarCharVector ||
+    vector instanceof DuckDBBlobVector ||
+    vector instanceof DuckDBListVector
+  )
+}
+
+/** What the two kinds of text vectors keep to themselves: 16 bytes per value, the length first. */
+interface TextMemory {
+  readonly dataView: DataView
+  readonly validity: { itemValid(index: number): boolean }
+}
+
+/** Bytes of a text or a list, read from the vector's memory; fixed sizes are not worth counting. */
+function storedBytes(vector: DuckDBVector, row: number): number {
+  if (vector instanceof DuckDBListVector) {
+    if (vector.getItemVector(row) === null) return 0
+    const length = vector.getEntryLength(row)
+    let bytes = length * 8
+    if (!hasOwnSize(vector.childVector)) return bytes
+    const first = vector.getEntryOffset(row)
+    for (let i = 0; i < length; i += 1) bytes += storedBytes(vector.childVector, first + i)
+    return bytes
+  }
+  const { dataView, validity } = vector as unknown as TextMemory
+  return validity.itemValid(row) ? dataView.getUint32(row * 16, true) : 0
 }
 
 function converterOf(type: DuckDBType): Converter {

@@ -167,8 +167,20 @@ describe('limits', () => {
     const answer = await small.execute({ sql: "SELECT repeat('x', 400) FROM range(10)" })
     expect(answer.rows).toHaveLength(2)
     expect(answer.isTruncated).toBe(true)
-    const failure = await failureOf(small.execute({ sql: "SELECT repeat('x', 2000)" }))
-    expect(failure.code).toBe('QUERY_LIMIT_EXCEEDED')
+    for (const value of [
+      "repeat('x', 2000)",
+      "repeat('x', 2000)::BLOB",
+      'range(1000)',
+      "[NULL, repeat('x', 2000)]",
+      "{'a': repeat('x', 2000)}",
+    ]) {
+      const failure = await failureOf(small.execute({ sql: `SELECT NULL::VARCHAR, ${value}` }))
+      expect(failure.code).toBe('QUERY_LIMIT_EXCEEDED')
+    }
+    const mixed = await small.execute({
+      sql: "SELECT CASE x WHEN 1 THEN NULL WHEN 2 THEN repeat('x', 2000) ELSE 'y' END FROM range(4) t(x)",
+    })
+    expect(mixed).toMatchObject({ rows: [['y'], [null]], isTruncated: true })
   })
 
   it('refuse limits and texts that are out of range', async () => {
