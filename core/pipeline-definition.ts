@@ -86,6 +86,11 @@ export function readPipeline(source: PipelineSource): {
   return { pipeline, problems: [...problems, ...reader.problems] }
 }
 
+/** The line of a key of `pipeline.yml`, e.g. of `['checks', 'has_ts']`; null where it is not there. */
+export function definitionLine(text: string, path: readonly string[]): number | null {
+  return new DefinitionReader('pipeline.yml', text).lineOf(path)
+}
+
 const viewPath = /^views\/([^/]+)\.sql$/
 
 function folderProblems(source: PipelineSource, shown: (path: string) => string): Problem[] {
@@ -276,7 +281,7 @@ class DefinitionReader {
   }
 
   report(path: readonly (string | number)[], message: string): void {
-    const line = this.#lineOf(path)
+    const line = this.lineOf(path)
     this.problems.push({ file: this.#file, ...(line === null ? {} : { line }), message })
   }
 
@@ -310,7 +315,7 @@ class DefinitionReader {
   }
 
   /** The line of the key that the path ends with, or of the nearest key around it. */
-  #lineOf(path: readonly (string | number)[]): number | null {
+  lineOf(path: readonly (string | number)[]): number | null {
     let node: unknown = this.#document.contents
     let offset: number | null = null
     for (const step of path) {

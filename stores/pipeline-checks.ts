@@ -2,8 +2,10 @@
 import { join } from 'node:path'
 import type { Problem } from '../core/errors.ts'
 import { coordinateColumns, type Pipeline } from '../core/pipeline.ts'
+import { definitionLine } from '../core/pipeline-definition.ts'
 import { schemaType } from '../core/schema-types.ts'
 import { type Column, quoteLiteral } from '../core/sql.ts'
+import { parseAst, textOf, walk } from '../core/views/ast.ts'
 import { rowWiseProblem } from '../core/views/row-wise.ts'
 import type { EmptyTable, SqlParser } from '../core/views/sql-parser.ts'
 import type { Database } from './engine/duckdb.ts'
@@ -14,22 +16,33 @@ export interface CheckedPipeline {
   readonly problems: readonly Problem[]
 }
 
+/** Where a pipeline was read from. */
+interface PipelinePlace {
+  readonly folder: string
+  /** The text of pipeline.yml, for the lines in messages. */
+  readonly definition: string
+}
+
 export async function checkPipeline(
   pipeline: Pipeline,
-  folder: string,
+  { folder, definition }: PipelinePlace,
   database: Database,
   parser: SqlParser,
 ): Promise<CheckedPipeline> {
   const problems: Problem[] = []
-  const yamlFile = join(folder, 'pipeline.yml')
   const input: EmptyTable = { name: 'input', columns: pipeline.schema }
   const report = (file: string, message: string) => problems.push({ file, message })
+  const reportKey = (path: readonly string[], message: string) => {
+    const line = definitionLine(definition, path)
+    const file = join(folder, 'pipeline.yml')
+    problems.push({ file, ...(line === null ? {} : { line }), message })
+  }
   for (const { name, sql } of pipeline.checks) {
     const found = await expressionType(sql, input, parser)
     const what = `The check '${name}' (${sql})`
-    if ('problem' in found) report(yamlFile, `${what} ${found.problem}`)
+    if ('problem' in found) reportKey(['checks', name], `${what} ${found.problem}`)
     else if (found.type !== 'BOOLEAN') {
-      report(yamlFile, `${what} gives ${found.type}, not BOOLEAN: write a condition.`)
+      reportKey(['checks', name], `${what} gives ${found.type}, not BOOLEAN: write a condition.`)
     }
   }
   const references = await referenceTables(pipeline, folder, database, report)
@@ -40,18 +53,13 @@ export async function checkPipeline(
   for (const { name, sql } of curated.length === 0 ? [] : pipeline.partitionBy) {
     const found = await expressionType(sql, table, parser)
     const what = `The partition column '${name}' (${sql})`
-    if ('problem' in found) report(yamlFile, `${what} ${found.problem}`)
+    const path = ['partition_by', name]
+    if ('problem' in found) reportKey(path, `${what} ${found.problem}`)
     else if (found.type !== 'VARCHAR') {
-      report(
-        yamlFile,
-        `${what} gives ${found.type}, not VARCHAR: cast it, e.g. CAST(x AS VARCHAR).`,
-      )
+      reportKey(path, `${what} gives ${found.type}, not VARCHAR: cast it, e.g. CAST(x AS VARCHAR).`)
     }
     if (curated.some((column) => column.name.toLowerCase() === name)) {
-      report(
-        yamlFile,
-        `The partition column '${name}' is also a column of curated.sql: rename one.`,
-      )
+      reportKey(path, `The partition column '${name}' is also a column of curated.sql: rename one.`)
     }
   }
   const partitions = pipeline.partitionBy.map(({ name }) => ({ name, type: 'VARCHAR' }))
@@ -83,7 +91,11 @@ async function curatedColumns(
     const columns = await parser.describe(`\n${pipeline.curatedSql}\n`, tables)
     const problem = await rowWiseProblem(pipeline.curatedSql, 'input', parser)
     if (problem !== null) report(`The SELECT ${problem}.`)
-    reportColumns(columns, report)
+    const written = new Set([
+      ...(await aliasesOf(pipeline.curatedSql, parser)),
+      ...tables.flatMap((table) => table.columns.map(({ name }) => name.toLowerCase())),
+    ])
+    reportColumns(columns, written, report)
     return columns
   } catch (error) {
     report(`DuckDB cannot run it: ${firstLine(error)}`)
@@ -91,10 +103,18 @@ async function curatedColumns(
   }
 }
 
-function reportColumns(columns: readonly Column[], report: (message: string) => void): void {
+/** @param written lower-case names that occur in the SELECT or in its tables. */
+function reportColumns(
+  columns: readonly Column[],
+  written: ReadonlySet<string>,
+  report: (message: string) => void,
+): void {
   const seen = new Set(coordinateColumns.map(({ name }) => name))
   for (const { name, type } of columns) {
-    if (seen.has(name.toLowerCase())) {
+    // DuckDB numbers the second of two equal names: page, page_1.
+    const isNumbered =
+      !written.has(name.toLowerCase()) && seen.has(name.toLowerCase().replace(/_\d+$/, ''))
+    if (seen.has(name.toLowerCase()) || isNumbered) {
       report(`The column '${name}' occurs twice or is reserved: give it another name with AS.`)
     }
     seen.add(name.toLowerCase())
@@ -103,6 +123,11 @@ function reportColumns(columns: readonly Column[], report: (message: string) => 
       report(`The column '${name}' is a ${type}, which a table cannot have: ${allowed.refused}`)
     }
   }
+}
+
+async function aliasesOf(sql: string, parser: SqlParser): Promise<readonly string[]> {
+  const nodes = [...walk(parseAst(await parser.serialize(sql)))]
+  return nodes.map((node) => textOf(node['alias']).toLowerCase()).filter((alias) => alias !== '')
 }
 
 /** The columns of the reference files, which must exist when the program starts. */

@@ -47,7 +47,12 @@ export async function loadPipelines(
     if (read.pipeline === null) continue
     definitions.push(read.pipeline)
     if (read.problems.length > 0) continue
-    const checked = await checkPipeline(read.pipeline, join(directory, folder), database, parser)
+    const checked = await checkPipeline(
+      read.pipeline,
+      { folder: join(directory, folder), definition: source.files[0]?.text ?? '' },
+      database,
+      parser,
+    )
     problems.push(...checked.problems)
     isOnlyViews &&= checked.problems.length === 0
     if (checked.problems.length > 0) continue

@@ -23,10 +23,7 @@ const parts = new Set([
 ])
 
 /** @param isZoned whether a column of the table, by its declared name, is a TIMESTAMPTZ. */
-export function withFastTimes(
-  expression: AstNode,
-  isZoned: (column: string) => boolean,
-): AstNode {
+export function withFastTimes(expression: AstNode, isZoned: (column: string) => boolean): AstNode {
   const isZonedColumn = (node: AstNode | undefined): node is AstNode =>
     node?.['class'] === 'COLUMN_REF' &&
     isZoned(textOf((node['column_names'] as readonly string[])[0]))

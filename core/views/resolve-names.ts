@@ -62,26 +62,30 @@ export function resolveNames(
 }
 
 function resolveExpression(root: AstNode, names: Names, open: ReadonlySet<string>): AstNode {
-  return rewrite(root, (node) => {
-    if (node['class'] !== 'COLUMN_REF') return undefined
-    const parts = (node['column_names'] as readonly string[]).map((part) => part.toLowerCase())
-    const own = parts.length === 2 && parts[0] === names.tableAlias ? parts[1] : parts[0]
-    const name = own ?? ''
-    const column = names.columns.get(name)
-    if (column !== undefined && (parts.length === 1 || own === parts[1])) {
-      return { ...columnReference(column), query_location: node['query_location'] ?? 0 }
-    }
-    const alias = parts.length === 1 ? names.aliases.get(name) : undefined
-    if (alias !== undefined && !open.has(name)) {
-      return withAlias(resolveExpression(alias, names, new Set([...open, name])), '')
-    }
-    return refuse(
-      node,
-      `'${parts.join('.')}' is neither a column of the table nor an alias`,
-      'A view reads plain columns',
-      `Use one of: ${[...names.columns.values()].join(', ')}`,
-    )
-  })
+  return rewrite(root, (node) =>
+    node['class'] === 'COLUMN_REF' ? resolveReference(node, names, open) : undefined,
+  )
+}
+
+/** @param open aliases whose expressions are being resolved: an alias never means itself. */
+function resolveReference(node: AstNode, names: Names, open: ReadonlySet<string>): AstNode {
+  const parts = (node['column_names'] as readonly string[]).map((part) => part.toLowerCase())
+  const isQualified = parts.length === 2 && parts[0] === names.tableAlias
+  const name = (isQualified ? parts[1] : parts[0]) ?? ''
+  const column = parts.length === 1 || isQualified ? names.columns.get(name) : undefined
+  if (column !== undefined) {
+    return { ...columnReference(column), query_location: node['query_location'] ?? 0 }
+  }
+  const alias = parts.length === 1 && !open.has(name) ? names.aliases.get(name) : undefined
+  if (alias !== undefined) {
+    return withAlias(resolveExpression(alias, names, new Set([...open, name])), '')
+  }
+  return refuse(
+    node,
+    `'${parts.join('.')}' is neither a column of the table nor an alias`,
+    'A view reads plain columns',
+    `Use one of: ${[...names.columns.values()].join(', ')}`,
+  )
 }
 
 function groupKeys(

@@ -1,6 +1,7 @@
 /** A table of every kind of column, and the compiler over a private DuckDB. */
-import { DuckDbSqlParser } from '../../../stores/engine/duckdb-sql-parser.ts'
+
 import { Database } from '../../../stores/engine/duckdb.ts'
+import { DuckDbSqlParser } from '../../../stores/engine/duckdb-sql-parser.ts'
 import type { Column } from '../../sql.ts'
 import { compileView } from '../../views/compile-view.ts'
 import type { CompiledView } from '../../views/compiled-view.ts'

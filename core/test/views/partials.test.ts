@@ -7,7 +7,12 @@ import type { Database } from '../../../stores/engine/duckdb.ts'
 import { type Column, quoteLiteral } from '../../sql.ts'
 import type { CompiledView } from '../../views/compiled-view.ts'
 import { compilerFor, eventColumns, openDatabase, rowTexts } from './compile-fixture.ts'
-import { type GeneratedRow, type GeneratedView, rowArbitrary, viewArbitrary } from './generate-views.ts'
+import {
+  type GeneratedRow,
+  type GeneratedView,
+  rowArbitrary,
+  viewArbitrary,
+} from './generate-views.ts'
 
 /*
  * Strategy: a random view, several sets of random rows, each split at random into four parts. The
@@ -21,8 +26,8 @@ import { type GeneratedRow, type GeneratedView, rowArbitrary, viewArbitrary } fr
  *    approx_quantile of a DECIMAL, which keeps its type (DuckDB's is BIGINT).
  * 4. Partials have the declared types, and a merge of one partial changes nothing.
  */
-const viewRuns = Number(process.env['FUZZ_RUNS'] ?? 60)
-const rowSetsPerView = 4
+const viewRuns = Number(process.env['FUZZ_RUNS'] ?? 15)
+const rowSetsPerView = 3
 
 let database: Database
 let directory: string
@@ -81,6 +86,17 @@ async function splitAnswer(view: CompiledView, order: readonly number[]): Promis
   return await rowTexts(database, view.finalizeSql(`(${merged})`))
 }
 
+/**
+ * What may differ from DuckDB's own answer: -0.0 and 0.0 are one group, of which DuckDB shows the one
+ * it met first; and its avg divides in 80 bits, ours in 64, which may differ in the last digit.
+ */
+function likeDuckDb(row: string): string {
+  const rounded = row.replaceAll(/-?\d+\.\d+(?:e[+-]?\d+)?/g, (number) =>
+    Number(number).toPrecision(13),
+  )
+  return rounded.replaceAll(/-(0\.0+)(?![\d.]*[1-9e])/g, '$1')
+}
+
 function expectedType(sql: string, name: string, type: string): string {
   if (new RegExp(`approx_quantile\\(price, [^,]* AS ${name}\\b`).test(sql)) return 'DECIMAL(10,2)'
   return type === 'HUGEINT' ? 'DECIMAL(38,0)' : type
@@ -101,12 +117,16 @@ describe('partials of any split, merged in any order and finalized', () => {
         const view = await compile(generated.sql)
         for (const rows of sets) {
           await loadRows(rows)
-          const recomputed = await rowTexts(database, view.finalizeSql(`(${view.partialSql('events')})`))
+          const recomputed = await rowTexts(
+            database,
+            view.finalizeSql(`(${view.partialSql('events')})`),
+          )
           const split = await splitAnswer(view, order)
           expect(inOrder(generated, split)).toEqual(inOrder(generated, recomputed))
           if (!generated.isExact) continue
-          const direct = await rowTexts(database, generated.sql)
-          expect(inOrder(generated, split)).toEqual(inOrder(generated, direct))
+          const direct = (await rowTexts(database, generated.sql)).map(likeDuckDb)
+          const own = split.map(likeDuckDb)
+          expect(inOrder(generated, own)).toEqual(inOrder(generated, direct))
         }
         const direct = await describeColumns(generated.sql)
         expect(view.columns).toEqual(
@@ -116,18 +136,21 @@ describe('partials of any split, merged in any order and finalized', () => {
           })),
         )
         expect(await describeColumns(view.partialSql('events'))).toEqual(view.partialColumns)
-        expect(await describeColumns(view.mergeSql('(' + view.partialSql('events') + ')'))).toEqual(
+        expect(await describeColumns(view.mergeSql(`(${view.partialSql('events')})`))).toEqual(
           view.partialColumns,
         )
       }),
-      { numRuns: viewRuns, endOnFailure: true },
+      { numRuns: viewRuns },
     )
   })
 
   it('without any row or partial give what SQL gives for an empty table', async () => {
-    const keyless = await compile('SELECT count(*) AS n, sum(bytes) AS b, max(host) AS h FROM events')
+    const keyless = await compile(
+      'SELECT count(*) AS n, sum(bytes) AS b, max(host) AS h FROM events',
+    )
     const keyed = await compile('SELECT host, count(*) AS n FROM events GROUP BY host')
-    const nothing = (view: CompiledView) => `(SELECT * FROM (${view.partialSql(empty)}) WHERE false)`
+    const nothing = (view: CompiledView) =>
+      `(SELECT * FROM (${view.partialSql(empty)}) WHERE false)`
     for (const input of [`(${keyless.partialSql(empty)})`, nothing(keyless)]) {
       const rows = await rowTexts(database, keyless.finalizeSql(`(${keyless.mergeSql(input)})`))
       expect(rows).toEqual(["{'n': 0, 'b': NULL, 'h': NULL}"])

@@ -47,7 +47,12 @@ const refused: readonly [sql: string, column: number, what: RegExp, remedy: RegE
   ['SELECT count(*) FROM users', 22, /'users' is not 'events'/, /curated\.sql/],
   ['SELECT count(*) FROM main.events', 22, /'main\.events'/, /curated\.sql/],
   ["SELECT count(*) FROM read_csv('x.csv')", 22, /read_csv\(\) is a table func/, /curated\.sql/],
-  ['SELECT count(*) FROM events WHERE bytes > (SELECT avg(bytes) FROM events)', 67, /second/, /two/],
+  [
+    'SELECT count(*) FROM events WHERE bytes > (SELECT avg(bytes) FROM events)',
+    67,
+    /second/,
+    /two/,
+  ],
   ['SELECT host, (SELECT 1) FROM events GROUP BY 1', 14, /subquery/, /FILTER or HAVING/],
   ['SELECT host FROM events', 8, /no aggregation/, /Add an aggregate/],
   ['SELECT DISTINCT host FROM events', 17, /no aggregation/, /GROUP BY instead/],

@@ -84,7 +84,8 @@ function runningTotals(rows: string, keys: readonly string[], states: readonly s
   const across = states.map((_, slot) => {
     const terms = [`w${slot}`]
     const first = slot - (slot % slotsPerQuarter)
-    for (let last = slotsPerQuarter - 1; last < first; last += slotsPerQuarter) terms.push(`w${last}`)
+    for (let last = slotsPerQuarter - 1; last < first; last += slotsPerQuarter)
+      terms.push(`w${last}`)
     return `${terms.join(' + ')} AS c${slot}`
   })
   const quarters = `SELECT ${[...own, ...within].join(', ')} FROM ${rows}`
