@@ -1,14 +1,22 @@
 /** The GraphiQL page: one HTML document with everything in it, so that it works without the internet. */
 
-const exampleQuery = `# Ctrl-Enter runs the operation under the cursor. Ctrl-Space completes names.
-# "coverage" says up to which offset of each partition an answer is exact.
+const exampleQuery = `# Ctrl-Enter runs the operation under the cursor,
+# Ctrl-Space completes names.
 
 query Pipelines {
-  pipelines { name lag freshnessMs batchAgeMs rejectedCount }
+  pipelines {
+    name
+    lag
+    freshnessMs
+    batchAgeMs
+    rejectedCount
+  }
 }
 
 query Tables {
-  sql(statement: "SHOW TABLES") { columns { name type } rows }
+  sql(statement: "SHOW TABLES") {
+    rows
+  }
 }
 `
 
