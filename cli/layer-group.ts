@@ -5,10 +5,11 @@ interface Layer {
   readonly ended: Promise<void>
 }
 
-export class LayerGroup {
+export class LayerGroup implements AsyncDisposable {
   /** Resolves when the process is to end: it was told to, or a layer has failed. */
   readonly stopped: Promise<void>
   readonly #failures: unknown[] = []
+  readonly #layers: Layer[] = []
   readonly #fail: () => void
 
   constructor(signal: AbortSignal) {
@@ -26,13 +27,20 @@ export class LayerGroup {
       this.#failures.push(error)
       this.#fail()
     })
-    return { stop, ended }
+    const layer = { stop, ended }
+    this.#layers.push(layer)
+    return layer
   }
 
   /** Tells these layers to end and waits until they have. */
   async end(layers: readonly Layer[]): Promise<void> {
     for (const { stop } of layers) stop.abort()
     await Promise.all(layers.map(({ ended }) => ended))
+  }
+
+  /** Ends what still runs: when the start failed half way. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end(this.#layers)
   }
 
   throwFirstFailure(): void {

@@ -7,5 +7,6 @@ import { reportError } from './report-error.ts'
 try {
   await createProgram().parseAsync(process.argv)
 } catch (error) {
-  process.exitCode = reportError(error)
+  // Whatever else has been started must not keep a process alive that has failed.
+  process.exit(reportError(error))
 }

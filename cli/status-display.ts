@@ -69,8 +69,4 @@ export class StatusDisplay {
     if (this.#screen === null) process.stdout.write(`${text}\n`)
     else this.#screen.print(text)
   }
-
-  end(): void {
-    this.say('Ended cleanly.')
-  }
 }

@@ -45,11 +45,12 @@ export async function runUp(options: UpOptions): Promise<void> {
   stack.use(await lockDataDirectory(settings, { name: 'up', purpose: 'millrace up' }))
   const { telemetry } = display
   const parts: Parts = { ...(await openStores(settings, stack)), settings, pipelines, telemetry }
+  const group = stack.use(new LayerGroup(stop))
+  // The port first: whoever finds it in use has changed nothing.
+  const serving = stack.use(await openServingLayer(parts))
   const progress = new SpeedProgress()
-  const group = new LayerGroup(stop)
   const speed = startSpeed(parts, group, progress)
   const batch = await startBatch(parts, group, stack)
-  const serving = stack.use(await openServingLayer(parts))
   const sources = options.demo === true ? await startDemo(parts, group, stack) : []
   display.start({
     url: serving.url,
@@ -69,8 +70,8 @@ export async function runUp(options: UpOptions): Promise<void> {
   await group.end([speed])
   await stack.disposeAsync()
   clearTimeout(deadline)
-  display.end()
   group.throwFirstFailure()
+  display.say('Ended cleanly.')
 }
 
 function startSpeed(parts: Parts, group: LayerGroup, progress: SpeedProgress) {
