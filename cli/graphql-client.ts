@@ -25,7 +25,7 @@ export async function askServer<Data>(
   query: string,
   { variables = {}, signal }: { readonly variables?: object; readonly signal?: AbortSignal } = {},
 ): Promise<Data> {
-  const reply = await post(`${url}/graphql`, { query, variables }, signal)
+  const reply = await post(url, { query, variables }, signal)
   const [error] = reply.errors ?? []
   if (error !== undefined) {
     const code = error.extensions?.code ?? ''
@@ -39,7 +39,7 @@ async function post(url: string, body: object, signal?: AbortSignal): Promise<Gr
   const headers = { 'content-type': 'application/json' }
   const request = { method: 'POST', headers, body: JSON.stringify(body), signal: signal ?? null }
   try {
-    const response = await fetch(url, request)
+    const response = await fetch(`${url}/graphql`, request)
     const text = await response.text()
     if (!text.startsWith('{')) throw new Error(`status ${response.status}: ${text.slice(0, 100)}`)
     return JSON.parse(text) as GraphqlReply
