@@ -1,4 +1,5 @@
 /** HTTP events in an embedded event log, for benchmarks. */
+import { randomUUID } from 'node:crypto'
 import { createHttpTraffic } from '../cli/generate/http-traffic.ts'
 import { lineValues } from '../cli/generate/line-block.ts'
 import type { Traffic } from '../cli/generate/traffic.ts'
@@ -21,7 +22,7 @@ export class TrafficLog {
 
   static async open(eventLog: EventLog, rate = 5_000): Promise<TrafficLog> {
     await eventLog.ensureTopic(topic, partitions)
-    const producer = await eventLog.producer(topic, `bench-${process.pid}`)
+    const producer = await eventLog.producer(topic, `bench-${randomUUID()}`)
     const traffic = createHttpTraffic({ seed: 1, startMs: Date.UTC(2026, 10, 20), rate })
     return new TrafficLog(producer, traffic)
   }

@@ -18,7 +18,7 @@ export interface Places {
 }
 
 export async function openStack({ eventLogDirectory, lakeDirectory }: Places) {
-  await using opened = new AsyncDisposableStack()
+  const opened = new AsyncDisposableStack()
   const pipelines = await loadPipelines('sql', { only: ['http_logs'] })
   const telemetry = createTelemetry('warn')
   const eventLog = opened.use(await openEmbeddedEventLog({ directory: eventLogDirectory }))
@@ -45,12 +45,11 @@ export async function openStack({ eventLogDirectory, lakeDirectory }: Places) {
       }),
     )
   const { latest } = await eventLog.bounds('logs_raw')
-  const parts = opened.move()
   return {
     ...shared,
     latest,
     speed,
     mirror,
-    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
   }
 }

@@ -25,7 +25,7 @@ import { quoteList, quoteLiteral } from '../../core/sql.ts'
 import type { Database, Session } from '../../stores/engine/duckdb.ts'
 import type { HotRange } from '../../stores/hot-store/port.ts'
 import type { PipelineTables } from '../../stores/lake/pipeline-tables.ts'
-import { pruneFiles, scanSql } from '../../stores/lake/scan.ts'
+import { filesHaveColumns, pruneFiles, scanSql } from '../../stores/lake/scan.ts'
 import type { DataFile, LakeCommit, LakeSnapshot, LakeTable } from '../../stores/lake/types.ts'
 import {
   columnList,
@@ -268,7 +268,9 @@ export class PipelineMirror {
   async #scan(files: readonly DataFile[]): Promise<string> {
     const paths = await this.#options.tables.curated.readablePaths(files)
     const partitionColumns = this.loaded.pipeline.partitionBy.map(({ name }) => name)
-    return `(${scanSql(paths, { columns: this.loaded.curatedColumns, partitionColumns })})`
+    const columns = this.loaded.curatedColumns
+    const isUniform = filesHaveColumns(files, columns)
+    return `(${scanSql(paths, { columns, partitionColumns, isUniform })})`
   }
 
   async #writeVisible(session: Session, { lake, realtime, newestMs }: VisibleState): Promise<void> {
