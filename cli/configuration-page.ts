@@ -40,14 +40,24 @@ export function configurationPage(): string {
   return [introduction, `## Top level\n\n${tableOf(top)}`, ...pages].join('\n')
 }
 
+const header = ['setting', 'default', 'expected', 'what it does', 'environment']
+
+/** Padded as the formatter of the project wants it. */
 function tableOf(fields: readonly SettingField[]): string {
-  const rows = fields.map((field) => {
-    const name = field.path.slice(-1)[0]
-    const value = code(JSON.stringify(field.defaultValue))
-    const expected = field.expected.replaceAll('|', '\\|')
-    return `| \`${name}\` | ${value} | ${expected} | ${field.description} | \`${field.variable}\` |`
-  })
-  return `${['| setting | default | expected | what it does | environment |', '|---|---|---|---|---|', ...rows].join('\n')}\n`
+  const rows = fields.map(({ path, defaultValue, expected, description, variable }) => [
+    code(path.at(-1) ?? ''),
+    code(JSON.stringify(defaultValue)),
+    expected.replaceAll('|', '\\|'),
+    description,
+    code(variable),
+  ])
+  const widths = header.map((title, index) =>
+    Math.max(title.length, ...rows.map((row) => row[index]?.length ?? 0)),
+  )
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell, index) => cell.padEnd(widths[index] ?? 0)).join(' | ')} |`
+  const rule = widths.map((width) => '-'.repeat(width))
+  return `${[header, rule, ...rows].map(line).join('\n')}\n`
 }
 
 function code(text: string): string {

@@ -1,11 +1,5 @@
 /** What a batch does for one view. Pure: the state of the tables comes in, a decision goes out. */
-import {
-  type OffsetRange,
-  type Offsets,
-  offsetOf,
-  offsetsBetween,
-  sameOffsets,
-} from '../../core/offsets.ts'
+import { type OffsetRange, type Offsets, offsetOf, sameOffsets } from '../../core/offsets.ts'
 
 /** What the view's table says about its newest version. */
 export interface PublishedView {
@@ -81,14 +75,9 @@ function partitionGoneBack(published: Offsets, curated: Offsets): number | null 
 }
 
 /** One range per partition that has moved, partitions ascending. */
-export function rangesBetween(from: Offsets, until: Offsets): OffsetRange[] {
+function rangesBetween(from: Offsets, until: Offsets): OffsetRange[] {
   return [...until]
     .map(([partition, end]) => ({ partition, from: offsetOf(from, partition), until: end }))
     .filter((range) => range.until > range.from)
     .sort((left, right) => left.partition - right.partition)
-}
-
-/** How many offsets the batch views are behind the curated table. */
-export function batchLag(published: Offsets, curated: Offsets): bigint {
-  return offsetsBetween(published, curated)
 }
