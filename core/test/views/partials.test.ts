@@ -26,7 +26,7 @@ import {
  *    approx_quantile of a DECIMAL, which keeps its type (DuckDB's is BIGINT).
  * 4. Partials have the declared types, and a merge of one partial changes nothing.
  */
-const viewRuns = Number(process.env['FUZZ_RUNS'] ?? 15)
+const viewRuns = Number(process.env['FUZZ_RUNS'] ?? 40)
 const rowSetsPerView = 3
 
 let database: Database

@@ -155,6 +155,8 @@ export const approximateQuantile: Aggregate = {
     const greatest = extremeState(call, states, 'max')
     const sketch = sketchOf(name, call.filter)
     const values = quantiles.map((quantile) => {
+      if (Number(quantile) === 0) return least
+      if (Number(quantile) === 1) return greatest
       const bucket = states.reading(sketch, quantile)
       const estimate = estimateSql(bucket)
       return `CASE WHEN ${bucket} IS NULL THEN NULL WHEN ${estimate} >= CAST(${greatest} AS DOUBLE) THEN ${greatest} WHEN ${estimate} <= CAST(${least} AS DOUBLE) THEN ${least} ELSE CAST(${estimate} AS ${type}) END`
