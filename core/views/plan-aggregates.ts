@@ -9,7 +9,7 @@ import type { FunctionFacts } from './sql-parser.ts'
 import type { SqlPrinter } from './sql-printer.ts'
 
 /** A scalar state under its name among the partials' columns. */
-export interface NamedState extends ScalarState {
+interface NamedState extends ScalarState {
   readonly column: string
 }
 
