@@ -157,4 +157,26 @@ describe('partials of any split, merged in any order and finalized', () => {
     }
     expect(await rowTexts(database, keyed.finalizeSql(`(${keyed.partialSql(empty)})`))).toEqual([])
   })
+
+  it('decide ties by the place in the log, whatever the order of parts', async () => {
+    const row = (host: string, part: number, partition: number): GeneratedRow => ({
+      values: ['NULL', host, '5', 'NULL', 'NULL', 'NULL', 'NULL', 'NULL'],
+      part,
+      partition,
+    })
+    await loadRows([row('NULL', 3, 0), row("'b'", 2, 0), row("'c'", 0, 1), row("'d'", 1, 1)])
+    const view = await compile(
+      `SELECT arg_max(host, status) AS greatest, arg_min(host, status) AS least,
+              first(host) AS first, last(host) AS last, any_value(host) AS one FROM events`,
+    )
+    for (const order of [
+      [0, 1, 2, 3],
+      [3, 2, 1, 0],
+      [1, 3, 0, 2],
+    ]) {
+      expect(await splitAnswer(view, order)).toEqual([
+        "{'greatest': b, 'least': b, 'first': NULL, 'last': d, 'one': b}",
+      ])
+    }
+  })
 })
