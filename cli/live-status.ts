@@ -30,7 +30,7 @@ export function statusLine(line: PipelineLine, rate: number): string {
   const parts = [
     `${line.name.padEnd(12)} ${rate.toFixed(0).padStart(7)} events/s`,
     `lag ${line.lagRecords}`,
-    `visible after ${duration(line.freshnessMs)}`,
+    `newest ${duration(line.freshnessMs)} old`,
     `batch ${line.batchAgeMs === null ? 'not yet' : `${duration(line.batchAgeMs)} ago`}`,
     `rejected ${line.rejectedCount}`,
   ]

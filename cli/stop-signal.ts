@@ -2,12 +2,20 @@
 
 const exitCodeInterrupted = 130
 
+/** Under npm one Ctrl-C can arrive twice: from the terminal and passed on by npm. */
+const echoMsMax = 200
+
 export function stopOnSignals(onFirst?: () => void): AbortSignal {
   const stop = new AbortController()
+  let firstAtMs = 0
   const handle = () => {
-    if (stop.signal.aborted) process.exit(exitCodeInterrupted)
-    onFirst?.()
-    stop.abort()
+    if (!stop.signal.aborted) {
+      firstAtMs = performance.now()
+      onFirst?.()
+      stop.abort()
+    } else if (performance.now() - firstAtMs > echoMsMax) {
+      process.exit(exitCodeInterrupted)
+    }
   }
   process.on('SIGINT', handle)
   process.on('SIGTERM', handle)

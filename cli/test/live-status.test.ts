@@ -15,7 +15,7 @@ describe('statusLine', () => {
 
   it('says rate, lag, freshness, batch age and rejected rows', () => {
     expect(statusLine(line, 149.7)).toBe(
-      'http_logs        150 events/s · lag 3 · visible after 87 ms · batch 12 s ago · rejected 2',
+      'http_logs        150 events/s · lag 3 · newest 87 ms old · batch 12 s ago · rejected 2',
     )
   })
 
