@@ -2,8 +2,8 @@
  * approx_quantile as a DDSketch in rows: one row per bucket of values that lie within one percent of
  * each other, with their count. Counts add up, so that merged equals recomputed to the bit. With
  * γ = (1+α)/(1-α), a value v > 0 falls into bucket ceil(ln v / ln γ), whose estimate 2γ^i/(γ+1) is
- * at most α·v away from v. Sixteen neighbouring buckets share a row (`_bucket` is the bucket divided by
- * 16, rounded down), which makes merging and reading several times cheaper than one row each.
+ * at most α·v away from v. Eight neighbouring buckets share a row (`_bucket` is the bucket divided by 8,
+ * rounded down): merging is several times cheaper than with one row each, and planning than with 16.
  */
 import { type Aggregate, type AggregateCall, argument, type Sketch } from './aggregate.ts'
 import { extremeState } from './extremes.ts'
@@ -16,7 +16,7 @@ const middleSql = `CAST('${2 / (gamma + 1)}' AS DOUBLE)`
 /** Added to the bucket of every positive double, so that negative ones mirror it around zero. */
 const bucketShift = 40_000
 
-const bucketsPerRow = 16
+const bucketsPerRow = 8
 
 const bucketSql = `CAST(CASE WHEN v > 0 THEN ceil(ln(v) / ${logGammaSql}) + ${bucketShift} WHEN v < 0 THEN -(ceil(ln(-v) / ${logGammaSql}) + ${bucketShift}) ELSE 0 END AS INTEGER)`
 
@@ -33,7 +33,7 @@ function partialSql(rows: string, keys: readonly string[]): string {
     { length: bucketsPerRow },
     (_, slot) => `any_value(n) FILTER (WHERE b & ${bucketsPerRow - 1} = ${slot}) AS r${slot}`,
   )
-  // In two's complement b & 15 is the distance from the next lower multiple, for negative b too.
+  // In two's complement b & 7 is the distance from the next lower multiple, for negative b too.
   return `SELECT ${keyList}(b - (b & ${bucketsPerRow - 1})) // ${bucketsPerRow} AS _bucket, ${counts.join(', ')} FROM (${counted}) GROUP BY ALL`
 }
 
@@ -61,35 +61,37 @@ function readSql(
   const same = [...keys, '_bucket'].map((key) => `h.${key} IS NOT DISTINCT FROM p.${key}`)
   const columns = readings.map(
     (_, index) =>
-      `any_value(CASE WHEN ${isIn[index]} THEN h._bucket * ${bucketsPerRow} + ${slotSql(`rank${index}`)} END) AS q${index}`,
+      `any_value(CASE WHEN ${isIn[index]} THEN h._bucket * ${bucketsPerRow} + ${slotSql(`rank${index}`)} END) AS b${index}`,
   )
+  // Estimated here, once: the query is planned at each call, and planning takes time with every term.
+  const estimates = readings.map((_, index) => `${estimateSql(`b${index}`)} AS q${index}`)
   const hKeys = keys.map((key) => `h.${key}, `).join('')
   const groupBy = keys.length === 0 ? '' : ' GROUP BY ALL'
-  return `SELECT ${hKeys}${columns.join(', ')} FROM (${holding}) AS h JOIN (${runningTotals(rows, keys, states)}) AS p ON ${same.join(' AND ')}${groupBy}`
+  const buckets = `SELECT ${hKeys}${columns.join(', ')} FROM (${holding}) AS h JOIN (${runningTotals(rows, keys, states)}) AS p ON ${same.join(' AND ')}${groupBy}`
+  return `SELECT ${keyList}${estimates.join(', ')} FROM (${buckets})`
 }
 
-const slotsPerQuarter = 4
+const slotsPerHalf = 4
 
 /**
- * The rows with the running totals of their states as `c0` to `c15`. In two steps, first within each
- * quarter of the row: DuckDB's planner takes time with every term, and the query is planned each time.
+ * The rows with the running totals of their states as `c0` to `c7`. In two steps, first within each
+ * half of the row: DuckDB's planner takes time with every term, and the query is planned each time.
  */
 function runningTotals(rows: string, keys: readonly string[], states: readonly string[]): string {
   const own = [...keys, '_bucket']
   const within = states.map((_, slot) => {
-    const first = slot - (slot % slotsPerQuarter)
+    const first = slot - (slot % slotsPerHalf)
     const terms = states.slice(first, slot + 1).map((state) => `coalesce(${state}, 0)`)
     return `${terms.join(' + ')} AS w${slot}`
   })
   const across = states.map((_, slot) => {
     const terms = [`w${slot}`]
-    const first = slot - (slot % slotsPerQuarter)
-    for (let last = slotsPerQuarter - 1; last < first; last += slotsPerQuarter)
-      terms.push(`w${last}`)
+    const first = slot - (slot % slotsPerHalf)
+    for (let last = slotsPerHalf - 1; last < first; last += slotsPerHalf) terms.push(`w${last}`)
     return `${terms.join(' + ')} AS c${slot}`
   })
-  const quarters = `SELECT ${[...own, ...within].join(', ')} FROM ${rows}`
-  return `SELECT ${[...own, ...across].join(', ')} FROM (${quarters})`
+  const halves = `SELECT ${[...own, ...within].join(', ')} FROM ${rows}`
+  return `SELECT ${[...own, ...across].join(', ')} FROM (${halves})`
 }
 
 /** The first slot whose running total exceeds the rank. */
@@ -157,9 +159,8 @@ export const approximateQuantile: Aggregate = {
     const values = quantiles.map((quantile) => {
       if (Number(quantile) === 0) return least
       if (Number(quantile) === 1) return greatest
-      const bucket = states.reading(sketch, quantile)
-      const estimate = estimateSql(bucket)
-      return `CASE WHEN ${bucket} IS NULL THEN NULL WHEN ${estimate} >= CAST(${greatest} AS DOUBLE) THEN ${greatest} WHEN ${estimate} <= CAST(${least} AS DOUBLE) THEN ${least} ELSE CAST(${estimate} AS ${type}) END`
+      const estimate = states.reading(sketch, quantile)
+      return `CASE WHEN ${estimate} IS NULL THEN NULL WHEN ${estimate} >= CAST(${greatest} AS DOUBLE) THEN ${greatest} WHEN ${estimate} <= CAST(${least} AS DOUBLE) THEN ${least} ELSE CAST(${estimate} AS ${type}) END`
     })
     return list
       ? `CASE WHEN ${least} IS NULL THEN NULL ELSE [${values.join(', ')}] END`
