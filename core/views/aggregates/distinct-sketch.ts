@@ -1,7 +1,7 @@
 /**
  * approx_count_distinct as HyperLogLog registers in rows. 2^11 registers, a standard error of 2.3
- * percent. Registers merge by max, so that merged equals recomputed to the bit. Sixteen registers
- * share a row (`_bucket` 0 to 127), which makes merging sixteen times cheaper than one row each.
+ * percent. Registers merge by max, so that merged equals recomputed to the bit. Eight registers
+ * share a row (`_bucket` 0 to 255), which makes merging eight times cheaper than one row each.
  *
  * The hash is specified, not DuckDB's own: the first eight bytes of MD5 over the value's text, read
  * as a little-endian number without its top bit. The low 11 bits choose the register; its value is the
@@ -12,7 +12,7 @@ import { type Aggregate, argument, type Sketch } from './aggregate.ts'
 
 const registerBits = 11
 const registerCount = 2 ** registerBits
-const registersPerRow = 16
+const registersPerRow = 8
 const rowCount = registerCount / registersPerRow
 /** Ranks above are not told apart: they would need 2^50 distinct values. */
 const rankMax = 40
