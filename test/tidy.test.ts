@@ -7,7 +7,15 @@ const root = join(import.meta.dirname, '..')
 
 /** The rules and their canaries name what they look for. */
 const exempt = /^test\/tidy\//
-const skippedFolders = new Set(['node_modules', '.git', 'data', 'coverage', '.venv', '__pycache__'])
+const skippedFolders = new Set([
+  'node_modules',
+  '.git',
+  '.vitest',
+  'data',
+  'coverage',
+  '.venv',
+  '__pycache__',
+])
 
 function* projectFiles(folder = root): Generator<ProjectFile> {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {

@@ -1,5 +1,5 @@
 /** What a batch does for one view. Pure: the state of the tables comes in, a decision goes out. */
-import { type OffsetRange, type Offsets, offsetOf, sameOffsets } from '../../core/offsets.ts'
+import { type OffsetRange, type Offsets, offsetOf, rangesBetween, sameOffsets } from '../../core/offsets.ts'
 
 /** What the view's table says about its newest version. */
 export interface PublishedView {
@@ -72,12 +72,4 @@ function partitionGoneBack(published: Offsets, curated: Offsets): number | null 
     if (offsetOf(curated, partition) < offset) return partition
   }
   return null
-}
-
-/** One range per partition that has moved, partitions ascending. */
-function rangesBetween(from: Offsets, until: Offsets): OffsetRange[] {
-  return [...until]
-    .map(([partition, end]) => ({ partition, from: offsetOf(from, partition), until: end }))
-    .filter((range) => range.until > range.from)
-    .sort((left, right) => left.partition - right.partition)
 }

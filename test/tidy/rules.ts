@@ -84,7 +84,7 @@ const drivers: Rule = {
     if (!isSource(file.path) || file.path.startsWith('bench/')) return []
     return Object.entries(driverOwners).flatMap(([driver, owner]) => {
       if (owner.test(file.path)) return []
-      const pattern = new RegExp(`(from |import\\(?)\\s*'${driver}(/[^']*)?'`)
+      const pattern = new RegExp(`^(?!import type ).*(from |import\\(?)\\s*'${driver}(/[^']*)?'`)
       return matching(file, pattern, `only ${owner} may use this driver; go through its port.`)
     })
   },
@@ -97,7 +97,7 @@ const environment: Rule = {
     isSource(file.path) && !isProgram(file.path)
       ? matching(
           file,
-          /^(?!\s*(\*|\/\/)).*\bprocess\.(env|exit|exitCode)\b/,
+          /^(?!\s*(\*|\/\*|\/\/)).*\bprocess\.(env|exit|exitCode)\b/,
           'only main.ts and cli/ read the environment and end the process.',
         )
       : [],

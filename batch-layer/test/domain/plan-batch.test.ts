@@ -5,8 +5,8 @@ const base: PlanRequest = {
   definitionHash: 'a',
   published: { definitionHash: 'a', offsets: new Map([[0, 5n]]), fullAtMs: 1000 },
   curatedOffsets: new Map([
-    [1, 3n],
     [0, 9n],
+    [1, 3n],
   ]),
   isFullAsked: false,
   nowMs: 2000,
