@@ -5,10 +5,10 @@
 import { quoteIdentifier, quoteLiteral } from '../core/sql.ts'
 import type { Session } from '../stores/engine/duckdb.ts'
 import type { EnrichSql } from './domain/enrich-sql.ts'
-import type { Pending } from './pending.ts'
+import type { Segment } from './pending.ts'
 
 export interface EnrichRequest {
-  readonly pending: Pending
+  readonly segment: Segment
   readonly batch: number
   readonly sql: EnrichSql
   /** The schema's columns and the coordinates, quoted. */
@@ -43,22 +43,22 @@ export async function enrichRows(session: Session, request: EnrichRequest): Prom
 }
 
 async function insertRows(session: Session, request: EnrichRequest): Promise<void> {
-  const { pending, batch } = request
+  const { segment, batch } = request
   const rows = request.sql.select(inputOf(request))
-  await session.run(`INSERT INTO ${pending.curatedTable} SELECT *, ${batch} FROM (${rows})`)
+  await session.run(`INSERT INTO ${segment.curatedTable} SELECT *, ${batch} FROM (${rows})`)
 }
 
-function inputOf({ pending, batch, inputColumns }: EnrichRequest, ids?: RowIds): string {
+function inputOf({ segment, batch, inputColumns }: EnrichRequest, ids?: RowIds): string {
   const range = ids === undefined ? '' : ` AND rowid >= ${ids.from} AND rowid < ${ids.until}`
   return (
-    `(SELECT ${inputColumns} FROM ${pending.parsedTable} ` +
+    `(SELECT ${inputColumns} FROM ${segment.parsedTable} ` +
     `WHERE _batch = ${batch} AND _reason IS NULL${range})`
   )
 }
 
-async function rowIdsOf(session: Session, { pending, batch }: EnrichRequest): Promise<RowIds> {
+async function rowIdsOf(session: Session, { segment, batch }: EnrichRequest): Promise<RowIds> {
   const [ids] = await session.rows<{ low: bigint | null; high: bigint | null }>(
-    `SELECT min(rowid) AS low, max(rowid) AS high FROM ${pending.parsedTable} WHERE _batch = ${batch}`,
+    `SELECT min(rowid) AS low, max(rowid) AS high FROM ${segment.parsedTable} WHERE _batch = ${batch}`,
   )
   return { from: ids?.low ?? 0n, until: (ids?.high ?? -1n) + 1n }
 }
@@ -71,7 +71,7 @@ async function rejectFailing(session: Session, request: EnrichRequest, ids: RowI
   if (ids.until - ids.from === 1n) {
     const detail = quoteLiteral(`curated.sql failed: ${failure}`.slice(0, detailLengthMax))
     await session.run(
-      `UPDATE ${request.pending.parsedTable} SET _reason = 'enrichment', _detail = ${detail} ` +
+      `UPDATE ${request.segment.parsedTable} SET _reason = 'enrichment', _detail = ${detail} ` +
         `WHERE rowid = ${ids.from}`,
     )
     return
@@ -99,11 +99,11 @@ async function probe(
 
 /** A filter or join of `curated.sql` lost or doubled these; a record is one row or rejected. */
 async function rejectMiscounted(session: Session, request: EnrichRequest): Promise<boolean> {
-  const { pending, batch } = request
+  const { segment, batch } = request
   const isCoordinate = 'p._partition = c._partition AND p._offset = c._offset'
   await session.run(
     `CREATE OR REPLACE TEMP TABLE enrichment_miscounted AS SELECT p._partition, p._offset, count(c._offset) AS found ` +
-      `FROM ${pending.parsedTable} p LEFT JOIN ${pending.curatedTable} c ON ${isCoordinate} AND c._batch = ${batch} ` +
+      `FROM ${segment.parsedTable} p LEFT JOIN ${segment.curatedTable} c ON ${isCoordinate} AND c._batch = ${batch} ` +
       `WHERE p._batch = ${batch} AND p._reason IS NULL GROUP BY ALL HAVING found <> 1`,
   )
   const [counted] = await session.rows<{ n: bigint }>(
@@ -111,10 +111,10 @@ async function rejectMiscounted(session: Session, request: EnrichRequest): Promi
   )
   if (counted === undefined || counted.n === 0n) return false
   await session.run(
-    `DELETE FROM ${pending.curatedTable} c USING enrichment_miscounted p WHERE ${isCoordinate} AND c._batch = ${batch}`,
+    `DELETE FROM ${segment.curatedTable} c USING enrichment_miscounted p WHERE ${isCoordinate} AND c._batch = ${batch}`,
   )
   await session.run(
-    `UPDATE ${pending.parsedTable} AS p SET _reason = 'enrichment', ` +
+    `UPDATE ${segment.parsedTable} AS p SET _reason = 'enrichment', ` +
       `_detail = 'curated.sql gave ' || c.found || ' rows for this record, expected 1.' ` +
       `FROM enrichment_miscounted c WHERE ${isCoordinate} AND p._batch = ${batch}`,
   )

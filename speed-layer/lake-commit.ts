@@ -9,7 +9,7 @@ import type { Database } from '../stores/engine/duckdb.ts'
 import { stageParquet } from '../stores/lake/staging.ts'
 import type { LakeStorage } from '../stores/lake/storage.ts'
 import type { DataFile, LakeTable } from '../stores/lake/types.ts'
-import type { Pending } from './pending.ts'
+import { type Pending, pendingRows } from './pending.ts'
 
 export interface LakeTables {
   readonly raw: LakeTable
@@ -108,7 +108,7 @@ async function stageTable(
       return await stageParquet(session, storage, paths.raw, {
         select:
           'SELECT _partition, _offset, _timestamp, _key AS key, _headers AS headers, ' +
-          `coalesce(_bytes, encode(_value)) AS value FROM ${pending.parsedTable} WHERE ${rows}`,
+          `coalesce(_bytes, encode(_value)) AS value FROM ${pendingRows(pending, 'parsedTable')} WHERE ${rows}`,
         columns: rawColumns,
         partitionColumns: [],
       })
@@ -117,14 +117,14 @@ async function stageTable(
       return await stageParquet(session, storage, paths.rejected, {
         select:
           'SELECT _partition, _offset, _timestamp, _reason AS reason, _detail AS detail, ' +
-          `_value AS value FROM ${pending.parsedTable} WHERE _reason IS NOT NULL AND (${rows})`,
+          `_value AS value FROM ${pendingRows(pending, 'parsedTable')} WHERE _reason IS NOT NULL AND (${rows})`,
         columns: rejectedColumns,
         partitionColumns: [],
       })
     }
     const columns = loaded.curatedColumns.map(({ name }) => quoteIdentifier(name)).join(', ')
     return await stageParquet(session, storage, paths.curated, {
-      select: `SELECT ${columns} FROM ${pending.curatedTable} WHERE ${rows}`,
+      select: `SELECT ${columns} FROM ${pendingRows(pending, 'curatedTable')} WHERE ${rows}`,
       columns: loaded.curatedColumns,
       partitionColumns: loaded.pipeline.partitionBy.map(({ name }) => name),
     })

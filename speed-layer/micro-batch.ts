@@ -13,7 +13,7 @@ import type { EnrichSql } from './domain/enrich-sql.ts'
 import { parsedColumns } from './domain/parse-sql.ts'
 import { enrichmentInput, enrichRows } from './enrich.ts'
 import { lineRelation } from './lines/line-relation.ts'
-import type { Pending } from './pending.ts'
+import type { Segment } from './pending.ts'
 
 /** What it takes to process records of one pipeline. */
 export interface Processor {
@@ -35,24 +35,24 @@ export interface MicroBatchCounts {
   readonly rejected: ReadonlyMap<string, number>
 }
 
-/** Adds the records to the pending tables as micro-batch number `batch`. */
+/** Adds the records to the segment as micro-batch number `batch`. */
 export async function parseRecords(
   processor: Processor,
-  pending: Pending,
+  segment: Segment,
   batch: number,
   batches: readonly RecordBatch[],
 ): Promise<void> {
-  const failure = await insertParsed(processor, pending, batch, batches, false)
+  const failure = await insertParsed(processor, segment, batch, batches, false)
   if (failure === null) return
   processor.onLinesReadAgain(failure)
-  const again = await insertParsed(processor, pending, batch, batches, true)
+  const again = await insertParsed(processor, segment, batch, batches, true)
   if (again !== null) throw new Error(`Records were lost on the way into DuckDB: ${again}`)
 }
 
 /** @returns what went wrong with lines in a file, after which nothing was added; or null. */
 async function insertParsed(
   { session, loaded, parse, settings, directory }: Processor,
-  pending: Pending,
+  segment: Segment,
   batch: number,
   batches: readonly RecordBatch[],
   isSingly: boolean,
@@ -67,7 +67,7 @@ async function insertParsed(
     quoteIdentifier(name),
   )
   const insert =
-    `INSERT INTO ${pending.parsedTable} ` +
+    `INSERT INTO ${segment.parsedTable} ` +
     `SELECT ${columns.join(', ')}, ${batch} FROM (${parse(lines.sql)})`
   if (!lines.usesFile) {
     await session.run(insert)
@@ -79,28 +79,28 @@ async function insertParsed(
     return (error as Error).message
   }
   const [found] = await session.rows<{ records: bigint; lines: bigint }>(
-    `SELECT count(*) AS records, count(_value) AS lines FROM ${pending.parsedTable} WHERE _batch = ${batch}`,
+    `SELECT count(*) AS records, count(_value) AS lines FROM ${segment.parsedTable} WHERE _batch = ${batch}`,
   )
   if (Number(found?.records) === lines.count && Number(found?.lines) === lines.count) return null
-  await session.run(`DELETE FROM ${pending.parsedTable} WHERE _batch = ${batch}`)
+  await session.run(`DELETE FROM ${segment.parsedTable} WHERE _batch = ${batch}`)
   return `${lines.count} records became ${found?.lines} lines.`
 }
 
 /** Adds the curated rows of the micro-batch and tells what became of its records. */
 export async function enrichRecords(
   { session, loaded, enrich }: Processor,
-  pending: Pending,
+  segment: Segment,
   batch: number,
 ): Promise<ReadonlyMap<number, ReadonlyMap<string | null, number>>> {
   await enrichRows(session, {
-    pending,
+    segment,
     batch,
     sql: enrich,
     inputColumns: enrichmentInput(loaded.pipeline.schema),
   })
   const groups = await session.rows<{ partition: number; reason: string | null; count: bigint }>(
     `SELECT _partition AS partition, _reason AS reason, count(*) AS count ` +
-      `FROM ${pending.parsedTable} WHERE _batch = ${batch} GROUP BY ALL`,
+      `FROM ${segment.parsedTable} WHERE _batch = ${batch} GROUP BY ALL`,
   )
   const counts = new Map<number, Map<string | null, number>>()
   for (const { partition, reason, count } of groups) {
@@ -113,14 +113,14 @@ export async function enrichRecords(
 /** The rows of one partition that the hot store does not have, as it takes them. */
 export async function hotRangeOf(
   { session, loaded, directory }: Processor,
-  pending: Pending,
+  segment: Segment,
   batch: number,
   range: Omit<HotRange, 'rows' | 'rowCount'>,
 ): Promise<HotRange> {
   const path = join(directory, `${loaded.pipeline.name}.parquet`)
   const columns = loaded.curatedColumns.map(({ name }) => quoteIdentifier(name)).join(', ')
   const [copied] = await session.rows<{ Count: bigint }>(
-    `COPY (SELECT ${columns} FROM ${pending.curatedTable} WHERE _batch = ${batch} ` +
+    `COPY (SELECT ${columns} FROM ${segment.curatedTable} WHERE _batch = ${batch} ` +
       `AND _partition = ${range.partition} AND _offset >= ${range.from}) ` +
       `TO ${quoteLiteral(path)} (FORMAT parquet, USE_TMP_FILE false)`,
   )

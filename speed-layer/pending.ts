@@ -1,16 +1,23 @@
-/** Rows that are visible but not yet in the lake: two tables of DuckDB in memory, frozen as a whole. */
+/** Rows that are visible but not yet in the lake: tables of DuckDB in memory, frozen as a whole. */
 import { noOffsets, type Offsets } from '../core/offsets.ts'
 import type { LoadedPipeline } from '../core/pipeline.ts'
 import { type Column, quoteIdentifier } from '../core/sql.ts'
 import type { Session } from '../stores/engine/duckdb.ts'
 import { parsedColumns } from './domain/parse-sql.ts'
 
-export interface Pending {
+/** Two tables that hold the rows of one or more micro-batches. */
+export interface Segment {
   /** Every record, parsed or not, quoted. */
   readonly parsedTable: string
   /** The rows of the events among them, quoted. */
   readonly curatedTable: string
-  /** Up to where the tables have everything. */
+}
+
+export interface Pending {
+  readonly segments: Segment[]
+  /** Where small micro-batches go; null before the first. */
+  shared: Segment | null
+  /** Up to where the segments have everything. */
   until: Offsets
   records: number
   /** Bytes of the records' values. */
@@ -20,23 +27,52 @@ export interface Pending {
 }
 
 /** Which micro-batch a row came with: rows of the newest are found without reading the others. */
-export const batchColumn: Column = { name: '_batch', type: 'INTEGER' }
+const batchColumn: Column = { name: '_batch', type: 'INTEGER' }
 
 let created = 0
 
-export async function createPending(session: Session, loaded: LoadedPipeline): Promise<Pending> {
+export function createPending(): Pending {
+  return { segments: [], shared: null, until: noOffsets, records: 0, bytes: 0, sinceMs: 0 }
+}
+
+/**
+ * Tables for a micro-batch. A large one gets its own: DuckDB takes rows into an empty table as they
+ * are, but copies them a second time to add them to others. For a small one new tables cost more.
+ */
+export async function segmentFor(
+  session: Session,
+  loaded: LoadedPipeline,
+  pending: Pending,
+  isLarge: boolean,
+): Promise<Segment> {
+  if (!isLarge && pending.shared !== null) return pending.shared
+  const segment = await createSegment(session, loaded)
+  pending.segments.push(segment)
+  if (!isLarge) pending.shared = segment
+  return segment
+}
+
+export async function dropPending(session: Session, pending: Pending): Promise<void> {
+  for (const { parsedTable, curatedTable } of pending.segments) {
+    await session.run(`DROP TABLE IF EXISTS ${parsedTable}`)
+    await session.run(`DROP TABLE IF EXISTS ${curatedTable}`)
+  }
+}
+
+/** SQL of the rows of all segments; there must be one at least. */
+export function pendingRows(pending: Pending, table: keyof Segment): string {
+  const selects = pending.segments.map((segment) => `SELECT * FROM ${segment[table]}`)
+  return `(${selects.join(' UNION ALL ')})`
+}
+
+async function createSegment(session: Session, loaded: LoadedPipeline): Promise<Segment> {
   created += 1
   const { name, schema } = loaded.pipeline
   const parsedTable = quoteIdentifier(`${name}/parsed/${created}`)
   const curatedTable = quoteIdentifier(`${name}/curated/${created}`)
   await createTable(session, parsedTable, [...parsedColumns, ...schema, batchColumn])
   await createTable(session, curatedTable, [...loaded.curatedColumns, batchColumn])
-  return { parsedTable, curatedTable, until: noOffsets, records: 0, bytes: 0, sinceMs: 0 }
-}
-
-export async function dropPending(session: Session, pending: Pending): Promise<void> {
-  await session.run(`DROP TABLE IF EXISTS ${pending.parsedTable}`)
-  await session.run(`DROP TABLE IF EXISTS ${pending.curatedTable}`)
+  return { parsedTable, curatedTable }
 }
 
 async function createTable(

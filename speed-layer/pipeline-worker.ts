@@ -18,7 +18,7 @@ import {
   parseRecords,
   rangesOf,
 } from './micro-batch.ts'
-import { createPending, dropPending, type Pending } from './pending.ts'
+import { createPending, dropPending, type Pending, type Segment, segmentFor } from './pending.ts'
 import { type SpeedTelemetry, speedTelemetryOf } from './telemetry.ts'
 
 /** What a pipeline needs as long as the process lives. */
@@ -150,7 +150,7 @@ export class PipelineWorker {
     await this.#prepareSinks(start)
     this.#positions = start.from
     this.#hot = start.hot
-    this.#pending ??= await createPending(this.#session, loaded)
+    this.#pending ??= createPending()
     this.#signals.assigned(this.#name, start.from)
   }
 
@@ -179,22 +179,24 @@ export class PipelineWorker {
   }
 
   async #process(batches: readonly RecordBatch[], bytes: number): Promise<void> {
-    const { clock, afterStep, progress } = this.#context
+    const { clock, afterStep, progress, settings } = this.#context
     const startedMs = clock.now()
     const pending = this.#pending
     if (pending === null) throw new Error('The worker has not started.')
     const batch = this.#batch++
     const ranges = rangesOf(batches, this.#positions)
-    await parseRecords(this.#processor, pending, batch, batches)
+    const records = batches.reduce((sum, { count }) => sum + count, 0)
+    const isLarge = records >= settings.fileRecordsMin
+    const segment = await segmentFor(this.#session, this.#parts.loaded, pending, isLarge)
+    await parseRecords(this.#processor, segment, batch, batches)
     afterStep?.(this.#name, 'parsed')
-    const counts = await enrichRecords(this.#processor, pending, batch)
+    const counts = await enrichRecords(this.#processor, segment, batch)
     afterStep?.(this.#name, 'enriched')
     for (const range of ranges) {
       const hasRows = (counts.get(range.partition)?.get(null) ?? 0) > 0
-      await this.#appendHot(pending, batch, range, hasRows)
+      await this.#appendHot(segment, batch, range, hasRows)
     }
     afterStep?.(this.#name, 'hot_appended')
-    const records = batches.reduce((sum, { count }) => sum + count, 0)
     this.#advance(pending, ranges, { records, bytes, nowMs: startedMs })
     const { rows, rejected } = totals(counts)
     const durationMs = clock.now() - startedMs
@@ -210,7 +212,7 @@ export class PipelineWorker {
   }
 
   async #appendHot(
-    pending: Pending,
+    segment: Segment,
     batch: number,
     range: ReturnType<typeof rangesOf>[number],
     hasRows: boolean,
@@ -220,7 +222,7 @@ export class PipelineWorker {
     if (from >= range.until) return
     const wanted = { ...range, from }
     const hotRange = hasRows
-      ? await hotRangeOf(this.#processor, pending, batch, wanted)
+      ? await hotRangeOf(this.#processor, segment, batch, wanted)
       : { ...wanted, rowCount: 0, rows: Buffer.alloc(0) }
     const outcome = await this.#context.hotStore.append(this.#name, hotRange)
     if (outcome.kind === 'refused') {
@@ -270,7 +272,7 @@ export class PipelineWorker {
     const { eventLog, hotStore, storage } = this.#context
     const { loaded, tables, database } = this.#parts
     const { name, topic } = loaded.pipeline
-    this.#pending = continues ? await createPending(this.#session, loaded) : null
+    this.#pending = continues ? createPending() : null
     this.#writer.start({
       loaded,
       tables,
