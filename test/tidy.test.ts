@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join, relative, sep } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { missingPackages, readLock } from './tidy/complete-lock.ts'
 import { type Project, type ProjectFile, rules } from './tidy/rules.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -50,5 +51,15 @@ describe('each rule still works', () => {
     for (const start of ['core/', 'stores/', 'speed-layer/', 'batch-layer/', 'cli/', 'docs/']) {
       expect(files.some(({ path }) => path.startsWith(start))).toBe(true)
     }
+  })
+})
+
+describe('package-lock.json', () => {
+  it('names the packages of every system: else `npm ci` refuses it (`npm run lock` adds them)', () => {
+    expect(missingPackages(readLock())).toEqual([])
+  })
+
+  it('names no registry', () => {
+    expect(JSON.stringify(readLock())).not.toContain('"resolved"')
   })
 })
