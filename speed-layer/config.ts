@@ -14,7 +14,7 @@ export const speedSettings = z.strictObject({
     .int()
     .min(1024)
     .max(256 * mebibyte)
-    .default(16 * mebibyte)
+    .default(32 * mebibyte)
     .describe('Most bytes of record values processed at once.'),
   fileRecordsMin: z
     .int()

@@ -9,6 +9,7 @@ import type { Database } from '../stores/engine/duckdb.ts'
 import { stageParquet } from '../stores/lake/staging.ts'
 import type { LakeStorage } from '../stores/lake/storage.ts'
 import type { DataFile, LakeTable } from '../stores/lake/types.ts'
+import { parsedColumns } from './domain/parse-sql.ts'
 import { type Pending, pendingRows } from './pending.ts'
 
 export interface LakeTables {
@@ -103,12 +104,14 @@ async function stageTable(
   rows: string,
 ): Promise<DataFile[]> {
   const paths = tablePaths(loaded.pipeline)
+  const records = () =>
+    pendingRows(pending, 'parsedTable', parsedColumns.map(({ name }) => name).join(', '))
   return await database.session(async (session) => {
     if (table === tables.raw) {
       return await stageParquet(session, storage, paths.raw, {
         select:
           'SELECT _partition, _offset, _timestamp, _key AS key, _headers AS headers, ' +
-          `coalesce(_bytes, encode(_value)) AS value FROM ${pendingRows(pending, 'parsedTable')} WHERE ${rows}`,
+          `coalesce(_bytes, encode(_value)) AS value FROM ${records()} WHERE ${rows}`,
         columns: rawColumns,
         partitionColumns: [],
       })
@@ -117,14 +120,14 @@ async function stageTable(
       return await stageParquet(session, storage, paths.rejected, {
         select:
           'SELECT _partition, _offset, _timestamp, _reason AS reason, _detail AS detail, ' +
-          `_value AS value FROM ${pendingRows(pending, 'parsedTable')} WHERE _reason IS NOT NULL AND (${rows})`,
+          `_value AS value FROM ${records()} WHERE _reason IS NOT NULL AND (${rows})`,
         columns: rejectedColumns,
         partitionColumns: [],
       })
     }
     const columns = loaded.curatedColumns.map(({ name }) => quoteIdentifier(name)).join(', ')
     return await stageParquet(session, storage, paths.curated, {
-      select: `SELECT ${columns} FROM ${pendingRows(pending, 'curatedTable')} WHERE ${rows}`,
+      select: `SELECT * FROM ${pendingRows(pending, 'curatedTable', columns)} WHERE ${rows}`,
       columns: loaded.curatedColumns,
       partitionColumns: loaded.pipeline.partitionBy.map(({ name }) => name),
     })

@@ -77,13 +77,17 @@ export class LakeWriter {
     const startedMs = clock.now()
     const { pending, database, loaded } = request
     const pipeline = loaded.pipeline.name
-    for (const step of lakeCommitSteps(request)) {
-      // Out of time: between two steps nothing is half done, and the log has all of it.
-      if (this.#closing.signal.aborted) return
-      await this.#untilDone(pipeline, step.name, step.run)
-      this.#context.afterStep?.(pipeline, step.name)
+    try {
+      for (const step of lakeCommitSteps(request)) {
+        // Out of time: between two steps nothing is half done, and the log has all of it.
+        if (this.#closing.signal.aborted) return
+        await this.#untilDone(pipeline, step.name, step.run)
+        this.#context.afterStep?.(pipeline, step.name)
+      }
+    } finally {
+      // After a failure too: whoever begins again reads these records from the log.
+      await database.session((session) => dropPending(session, pending))
     }
-    await database.session((session) => dropPending(session, pending))
     const nowMs = clock.now()
     const { records, until } = pending
     const durationMs = nowMs - startedMs
@@ -106,6 +110,8 @@ export class LakeWriter {
         if (error instanceof MillraceError && error.code === 'LAKE_COMMIT_CONFLICT') {
           throw new OffsetsMoved(error.message, { cause: error })
         }
+        // Waiting would not help: the memory is held by rows that are pending behind this commit.
+        if (isOutOfMemory(error)) throw error
         if (!isRetryable(error) || this.#signal.aborted) throw error
         const delayMs = retryDelayMs(attempt, settings.retryDelayMsMin, settings.retryDelayMsMax)
         speedTelemetryOf(telemetry).retried(pipeline, step, error, delayMs)
@@ -117,8 +123,11 @@ export class LakeWriter {
 }
 
 export function isRetryable(error: unknown): boolean {
-  if (error instanceof MillraceError) return error.retryable
-  // Memory comes back when a lake commit ends.
+  return error instanceof MillraceError && error.retryable
+}
+
+/** DuckDB has reached `memoryBytesMax`. */
+export function isOutOfMemory(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith('Out of Memory Error')
 }
 

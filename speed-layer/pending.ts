@@ -59,9 +59,23 @@ export async function dropPending(session: Session, pending: Pending): Promise<v
   }
 }
 
-/** SQL of the rows of all segments; there must be one at least. */
-export function pendingRows(pending: Pending, table: keyof Segment): string {
-  const selects = pending.segments.map((segment) => `SELECT * FROM ${segment[table]}`)
+/**
+ * Forgets the typed columns of a large segment's records once its events have their rows: raw and
+ * rejected do not need them, and they are half of the memory.
+ */
+export async function slimSegment(
+  session: Session,
+  { pipeline }: LoadedPipeline,
+  { parsedTable }: Segment,
+): Promise<void> {
+  for (const { name } of pipeline.schema) {
+    await session.run(`ALTER TABLE ${parsedTable} DROP COLUMN ${quoteIdentifier(name)}`)
+  }
+}
+
+/** SQL of some columns of the rows of all segments; there must be one segment at least. */
+export function pendingRows(pending: Pending, table: keyof Segment, columns: string): string {
+  const selects = pending.segments.map((segment) => `SELECT ${columns} FROM ${segment[table]}`)
   return `(${selects.join(' UNION ALL ')})`
 }
 

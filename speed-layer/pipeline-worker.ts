@@ -18,7 +18,14 @@ import {
   parseRecords,
   rangesOf,
 } from './micro-batch.ts'
-import { createPending, dropPending, type Pending, type Segment, segmentFor } from './pending.ts'
+import {
+  createPending,
+  dropPending,
+  type Pending,
+  type Segment,
+  segmentFor,
+  slimSegment,
+} from './pending.ts'
 import { type SpeedTelemetry, speedTelemetryOf } from './telemetry.ts'
 
 /** What a pipeline needs as long as the process lives. */
@@ -191,6 +198,7 @@ export class PipelineWorker {
     await parseRecords(this.#processor, segment, batch, batches)
     afterStep?.(this.#name, 'parsed')
     const counts = await enrichRecords(this.#processor, segment, batch)
+    if (isLarge) await slimSegment(this.#session, this.#parts.loaded, segment)
     afterStep?.(this.#name, 'enriched')
     for (const range of ranges) {
       const hasRows = (counts.get(range.partition)?.get(null) ?? 0) > 0

@@ -16,7 +16,7 @@ import type { SpeedContext } from './context.ts'
 import { enrichSql } from './domain/enrich-sql.ts'
 import { retryDelayMs } from './domain/linger.ts'
 import type { LakeTables } from './lake-commit.ts'
-import { isRetryable, OffsetsMoved } from './lake-writer.ts'
+import { isOutOfMemory, isRetryable, OffsetsMoved } from './lake-writer.ts'
 import { consumerGroup, type PipelineParts, PipelineWorker } from './pipeline-worker.ts'
 import { speedTelemetryOf } from './telemetry.ts'
 
@@ -119,12 +119,15 @@ async function consumeUntilAborted(
 }
 
 function canBeginAgain(error: unknown): boolean {
-  return error instanceof OffsetsMoved || isRetryable(error)
+  return error instanceof OffsetsMoved || isOutOfMemory(error) || isRetryable(error)
 }
 
-/** What is visible goes to the lake, which makes room in the hot store, unless others own it by now. */
+/**
+ * What is visible goes to the lake, which makes room in the hot store, unless others own it by now or
+ * there is no memory left to do it.
+ */
 async function prepareToBeginAgain(worker: PipelineWorker, error: unknown): Promise<void> {
-  if (!(error instanceof OffsetsMoved)) {
+  if (isRetryable(error)) {
     await worker.flush().catch((failure: unknown) => {
       if (!canBeginAgain(failure)) throw failure
     })
