@@ -27,6 +27,12 @@ export const servingSettings = z.strictObject({
     .min(64 * 1024)
     .default(16 * mebibyte)
     .describe('Bytes of recent rows that are read from the hot store at once.'),
+  hotGatherMs: z
+    .int()
+    .min(0)
+    .max(1000)
+    .default(10)
+    .describe('How long recent rows that follow closely on others are waited for, in ms.'),
   recentOffsetsMax: z
     .int()
     .min(1000)

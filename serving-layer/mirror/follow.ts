@@ -4,14 +4,16 @@
  */
 import { maxOffsets, type Offsets, offsetsBetween } from '../../core/offsets.ts'
 import type { Clock } from '../../stores/clock.ts'
-import type { HotStore } from '../../stores/hot-store/port.ts'
+import type { HotRange, HotStore } from '../../stores/hot-store/port.ts'
 import type { PipelineMirror } from './pipeline-mirror.ts'
 
 export interface FollowSettings {
   /** How often the lake and the published views are looked at, and so the longest wait for hot rows. */
   readonly lakePollIntervalMs: number
-  /** Rows of the hot store applied in one transaction. */
+  /** Bytes of the hot store that are read at once; two reads are applied in one transaction. */
   readonly hotReadBytesMax: number
+  /** How long ranges that follow closely on the first are waited for. */
+  readonly hotGatherMs: number
   /** Beyond this many offsets ahead of the lake no further hot rows are taken until the lake follows. */
   readonly recentOffsetsMax: number
   /**
@@ -55,19 +57,33 @@ export async function followPipeline(context: FollowContext, signal: AbortSignal
 }
 
 async function applyHotRows(context: FollowContext, signal: AbortSignal): Promise<void> {
-  const { mirror, hotStore, settings, exclusively, onChange, clock } = context
+  const { mirror, settings, exclusively, onChange, clock } = context
   if (isFarAhead(mirror, settings.recentOffsetsMax) || (await hasBacklog(context))) {
     await clock.sleep(settings.lakePollIntervalMs, signal)
     return
   }
-  const ranges = await hotStore.read(mirror.name, mirror.positions, {
-    bytesMax: settings.hotReadBytesMax,
-    waitMs: settings.lakePollIntervalMs,
-    signal,
-  })
+  const ranges = await readHotRanges(context, signal)
   if (ranges.length === 0 || signal.aborted) return
   await exclusively(() => mirror.applyHot(ranges))
   onChange()
+}
+
+/**
+ * The ranges of a micro-batch come one after the other, one for each partition: after the first, the
+ * others are waited for, since applying them together costs little more than applying one.
+ */
+async function readHotRanges(
+  { mirror, hotStore, settings, clock }: FollowContext,
+  signal: AbortSignal,
+): Promise<HotRange[]> {
+  const { hotReadBytesMax: bytesMax, lakePollIntervalMs: waitMs } = settings
+  const first = await hotStore.read(mirror.name, mirror.positions, { bytesMax, waitMs, signal })
+  if (first.length === 0) return first
+  await clock.sleep(settings.hotGatherMs, signal)
+  const ends = first.map(({ partition, until }) => new Map([[partition, until]]))
+  const positions = ends.reduce<Offsets>(maxOffsets, mirror.positions)
+  const others = await hotStore.read(mirror.name, positions, { bytesMax, waitMs: 0, signal })
+  return [...first, ...others]
 }
 
 async function applyLakeAndBatch({ mirror, exclusively, onChange }: FollowContext): Promise<void> {

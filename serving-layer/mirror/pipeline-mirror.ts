@@ -133,15 +133,12 @@ export class PipelineMirror {
     }
     const files = await this.#writeBlobs(fresh)
     const columns = columnList(this.loaded.curatedColumns)
-    await this.#options.database.transaction(async (session) => {
-      if (files.length > 0) {
-        await session.run(
-          `INSERT INTO ${recentTable(this.loaded)} SELECT ${columns} FROM read_parquet(${quoteList(files)})
-           WHERE ${offsetsPredicate(before.realtime, visible.realtime)}`,
-        )
-      }
-      await this.#writeVisible(session, visible)
-    })
+    const insert = `INSERT INTO ${recentTable(this.loaded)} SELECT ${columns} FROM read_parquet(${quoteList(files)})
+      WHERE ${offsetsPredicate(before.realtime, visible.realtime)}`
+    const inserts = files.length > 0 ? [insert] : []
+    await this.#options.database.session((session) =>
+      session.transactionOf([...inserts, this.#visibleSql(visible)]),
+    )
     this.#visible = visible
     await Promise.all(files.map((file) => rm(file, { force: true })))
   }
@@ -230,7 +227,7 @@ export class PipelineMirror {
         `CREATE OR REPLACE TABLE ${recent} AS SELECT * FROM ${recent} WHERE ${kept}`,
       )
       for (const sql of curatedViewsSql(this.loaded, lakeRows)) await session.run(sql)
-      await this.#writeVisible(session, visible)
+      await session.run(this.#visibleSql(visible))
     })
     this.#curated = snapshot
     this.#visible = visible
@@ -273,11 +270,9 @@ export class PipelineMirror {
     return `(${scanSql(paths, { columns, partitionColumns, isUniform })})`
   }
 
-  async #writeVisible(session: Session, { lake, realtime, newestMs }: VisibleState): Promise<void> {
-    await session.run(
-      `UPDATE ${pipelineCoverage} SET lake = ${jsonLiteral(lake)}, realtime = ${jsonLiteral(realtime)},
-       newest_ms = ${newestMs ?? 'NULL'} WHERE pipeline = ${quoteLiteral(this.name)}`,
-    )
+  #visibleSql({ lake, realtime, newestMs }: VisibleState): string {
+    return `UPDATE ${pipelineCoverage} SET lake = ${jsonLiteral(lake)}, realtime = ${jsonLiteral(realtime)},
+      newest_ms = ${newestMs ?? 'NULL'} WHERE pipeline = ${quoteLiteral(this.name)}`
   }
 
   async #writeObject(session: Session, object: string, snapshot: LakeSnapshot): Promise<void> {
