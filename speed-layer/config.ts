@@ -14,7 +14,7 @@ export const speedSettings = z.strictObject({
     .int()
     .min(1024)
     .max(256 * mebibyte)
-    .default(32 * mebibyte)
+    .default(24 * mebibyte)
     .describe('Most bytes of record values processed at once.'),
   fileRecordsMin: z
     .int()
@@ -35,7 +35,7 @@ export const speedSettings = z.strictObject({
   lakeCommitBytesMax: z
     .int()
     .min(1024)
-    .default(64 * mebibyte)
+    .default(32 * mebibyte)
     .describe('Bytes of record values that start a lake commit before its time.'),
   lakeCommitRowsMax: z
     .int()
@@ -45,7 +45,7 @@ export const speedSettings = z.strictObject({
   pendingBytesMax: z
     .int()
     .min(1024)
-    .default(128 * mebibyte)
+    .default(64 * mebibyte)
     .describe(
       'Most bytes of record values of one pipeline that wait for the lake; beyond it reading stops.',
     ),
@@ -73,7 +73,7 @@ export const speedSettings = z.strictObject({
   memoryBytesMax: z
     .int()
     .min(64 * mebibyte)
-    .default(1024 * mebibyte)
+    .default(512 * mebibyte)
     .describe('Most memory of the DuckDB that parses records, in bytes.'),
 })
 
