@@ -1,5 +1,11 @@
 /** What a batch does for one view. Pure: the state of the tables comes in, a decision goes out. */
-import { type OffsetRange, type Offsets, offsetOf, rangesBetween, sameOffsets } from '../../core/offsets.ts'
+import {
+  type OffsetRange,
+  type Offsets,
+  offsetOf,
+  rangesBetween,
+  sameOffsets,
+} from '../../core/offsets.ts'
 
 /** What the view's table says about its newest version. */
 export interface PublishedView {
