@@ -28,13 +28,6 @@ export interface Processor {
   readonly onLinesReadAgain: (reason: string) => void
 }
 
-export interface MicroBatchCounts {
-  readonly records: number
-  readonly bytes: number
-  readonly rows: number
-  readonly rejected: ReadonlyMap<string, number>
-}
-
 /** Adds the records to the segment as micro-batch number `batch`. */
 export async function parseRecords(
   processor: Processor,

@@ -34,7 +34,7 @@ table: logs
 partition_by: { dt: "strftime(ts, '%Y-%m-%d')" }
 `
 
-export const fastSettings: Partial<SpeedSettings> = {
+const fastSettings: Partial<SpeedSettings> = {
   microBatchIntervalMs: 1,
   lakeCommitIntervalMs: 100,
   retryDelayMsMin: 5,
