@@ -89,7 +89,7 @@ async function answerEach(
   showPrompt()
   for await (const line of prompt) {
     pending = pending === '' ? line : `${pending}\n${line}`
-    if (/^\s*(exit|quit)\s*;?\s*$/i.test(pending)) break
+    if (/^\s*(exit|quit)\s*;?\s*$/i.test(pending)) return prompt.close()
     if (/;\s*$/.test(pending)) {
       const statement = pending
       pending = ''
