@@ -2,7 +2,7 @@
  * One lake commit: pending rows become Parquet files and versions of the three tables. Written as a
  * list of steps, so that a test can end the process after each.
  */
-import { noOffsets, type Offsets, offsetOf, offsetsPredicate } from '../core/offsets.ts'
+import { covers, noOffsets, type Offsets, offsetOf, offsetsPredicate } from '../core/offsets.ts'
 import { type LoadedPipeline, rawColumns, rejectedColumns, tablePaths } from '../core/pipeline.ts'
 import { quoteIdentifier } from '../core/sql.ts'
 import type { Database } from '../stores/engine/duckdb.ts'
@@ -10,6 +10,7 @@ import { stageParquet } from '../stores/lake/staging.ts'
 import type { LakeStorage } from '../stores/lake/storage.ts'
 import type { DataFile, LakeTable } from '../stores/lake/types.ts'
 import { parsedColumns } from './domain/parse-sql.ts'
+import { OffsetsMoved } from './offsets-moved.ts'
 import { type Pending, pendingRows } from './pending.ts'
 
 export interface LakeTables {
@@ -44,13 +45,16 @@ interface Step {
   readonly run: () => Promise<void>
 }
 
-/** The steps in order. Each may be repeated when it failed: nothing is counted twice. */
+/**
+ * The steps in order. Each may be repeated when it failed: nothing is counted twice. Throws
+ * OffsetsMoved when the tables end below the pending rows: committing them would leave a hole.
+ */
 export function lakeCommitSteps(request: LakeCommitRequest): readonly Step[] {
   const { tables, pending } = request
   const staged = new Map<LakeTable, readonly DataFile[]>()
   // Decided once: were another writer to move the offsets meanwhile, the commit must be refused.
   const missing = new Map(
-    Object.values(tables).map((table: LakeTable) => [table, missingOf(table, pending.until)]),
+    Object.values(tables).map((table: LakeTable) => [table, missingOf(table, pending)]),
   )
   const stage = (table: LakeTable) => async () => {
     const { from, until } = missing.get(table) ?? nothing
@@ -86,11 +90,15 @@ interface Missing {
 
 const nothing: Missing = { from: noOffsets, until: noOffsets }
 
-/** What the table does not have yet of what is pending. */
-function missingOf(table: LakeTable, pendingUntil: Offsets): Missing {
+/** What the table does not have yet of what is pending. Throws OffsetsMoved when that is not all it lacks. */
+function missingOf(table: LakeTable, pending: Pending): Missing {
   const { offsets } = table.current()
+  if (!covers(offsets, pending.from)) {
+    // The rows before these were to come with a commit that failed, and went with it.
+    throw new OffsetsMoved(`Table '${table.path}' does not reach the offsets where the rows begin.`)
+  }
   const until = new Map(
-    [...pendingUntil].filter(([partition, offset]) => offset > offsetOf(offsets, partition)),
+    [...pending.until].filter(([partition, offset]) => offset > offsetOf(offsets, partition)),
   )
   const from = new Map(
     [...until.keys()].map((partition) => [partition, offsetOf(offsets, partition)]),

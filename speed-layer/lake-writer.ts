@@ -3,11 +3,9 @@ import { MillraceError } from '../core/errors.ts'
 import type { SpeedContext } from './context.ts'
 import { retryDelayMs } from './domain/linger.ts'
 import { type LakeCommitRequest, lakeCommitSteps } from './lake-commit.ts'
+import { OffsetsMoved } from './offsets-moved.ts'
 import { dropPending } from './pending.ts'
 import { speedTelemetryOf } from './telemetry.ts'
-
-/** Another writer has moved the offsets of this worker's partitions: read them again and go on there. */
-export class OffsetsMoved extends Error {}
 
 export class LakeWriter {
   readonly #context: SpeedContext

@@ -1,5 +1,5 @@
 /** Rows that are visible but not yet in the lake: tables of DuckDB in memory, frozen as a whole. */
-import { noOffsets, type Offsets } from '../core/offsets.ts'
+import type { Offsets } from '../core/offsets.ts'
 import type { LoadedPipeline } from '../core/pipeline.ts'
 import { type Column, quoteIdentifier } from '../core/sql.ts'
 import type { Session } from '../stores/engine/duckdb.ts'
@@ -17,6 +17,8 @@ export interface Pending {
   readonly segments: Segment[]
   /** Where small micro-batches go; null before the first. */
   shared: Segment | null
+  /** Where the segments begin: the lake must have everything below before it gets these rows. */
+  readonly from: Offsets
   /** Up to where the segments have everything. */
   until: Offsets
   records: number
@@ -31,8 +33,8 @@ const batchColumn: Column = { name: '_batch', type: 'INTEGER' }
 
 let created = 0
 
-export function createPending(): Pending {
-  return { segments: [], shared: null, until: noOffsets, records: 0, bytes: 0, sinceMs: 0 }
+export function createPending(from: Offsets): Pending {
+  return { segments: [], shared: null, from, until: from, records: 0, bytes: 0, sinceMs: 0 }
 }
 
 /**

@@ -9,7 +9,7 @@ import { lingerMs } from './domain/linger.ts'
 import { parseSql } from './domain/parse-sql.ts'
 import { type StartingPoint, startingPoint } from './domain/positions.ts'
 import type { LakeTables } from './lake-commit.ts'
-import { LakeWriter, OffsetsMoved } from './lake-writer.ts'
+import { LakeWriter } from './lake-writer.ts'
 import {
   bytesOf,
   enrichRecords,
@@ -18,6 +18,7 @@ import {
   parseRecords,
   rangesOf,
 } from './micro-batch.ts'
+import { OffsetsMoved } from './offsets-moved.ts'
 import {
   createPending,
   dropPending,
@@ -157,7 +158,7 @@ export class PipelineWorker {
     await this.#prepareSinks(start)
     this.#positions = start.from
     this.#hot = start.hot
-    this.#pending ??= createPending()
+    this.#pending ??= createPending(start.from)
     this.#signals.assigned(this.#name, start.from)
   }
 
@@ -280,7 +281,7 @@ export class PipelineWorker {
     const { eventLog, hotStore, storage } = this.#context
     const { loaded, tables, database } = this.#parts
     const { name, topic } = loaded.pipeline
-    this.#pending = continues ? createPending() : null
+    this.#pending = continues ? createPending(pending.until) : null
     this.#writer.start({
       loaded,
       tables,

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { MillraceError } from '../../core/errors.ts'
-import type { LakeStorage } from '../../stores/lake/storage.ts'
+import { storageWith } from '../../stores/test/lake/lake-fixture.ts'
 import type { SpeedStep } from '../context.ts'
+import { SpeedProgress } from '../progress.ts'
 import { runSpeedLayer } from '../run.ts'
 import { coordinates, jsonPipeline, SpeedFixture } from './speed-fixture.ts'
 
@@ -264,7 +265,7 @@ describe('the hot store', () => {
     await speed.produce('logs', 0, [good(1), good(2)])
     await speed.runToEnd({}, { lakeCommitIntervalMs: 60_000, shutdownCommitMs: 0 })
     await speed.produce('logs', 0, [good(3)])
-    speed.progress = new (await import('../progress.ts')).SpeedProgress()
+    speed.progress = new SpeedProgress()
     await speed.runToEnd({}, { lakeCommitIntervalMs: 60_000, shutdownCommitMs: 0 })
     const ranges = await speed.hot.read('http', new Map([[0, 0n]]), {
       bytesMax: 1 << 20,
@@ -328,19 +329,11 @@ describe('the lake', () => {
 
   it('being away stops nothing from being visible and loses nothing', async () => {
     let failures = 0
-    const broken: LakeStorage = Object.assign(Object.create(speed.storage) as LakeStorage, {
-      stagingDirectory: speed.storage.stagingDirectory,
+    const broken = storageWith(speed.storage, {
       putFile: async (path: string, file: string) => {
         if (failures++ < 6) throw new MillraceError('LAKE_UNAVAILABLE', 'The lake is away.')
         await speed.storage.putFile(path, file)
       },
-      put: (path: string, bytes: Buffer) => speed.storage.put(path, bytes),
-      putIfAbsent: (path: string, bytes: Buffer) => speed.storage.putIfAbsent(path, bytes),
-      read: (path: string) => speed.storage.read(path),
-      exists: (path: string) => speed.storage.exists(path),
-      list: (folder: string) => speed.storage.list(folder),
-      remove: (paths: readonly string[]) => speed.storage.remove(paths),
-      readablePath: (path: string) => speed.storage.readablePath(path),
     })
     await speed.produce('logs', 0, [good(1)])
     const stop = new AbortController()
@@ -352,6 +345,38 @@ describe('the lake', () => {
     stop.abort()
     await running
     expect(failures).toBeGreaterThan(6)
+    await expectConserved(3)
+  })
+
+  it('gets no rows whose predecessors it did not get, when it comes back during the stop', async () => {
+    await speed.produce('logs', 0, [good(1), good(2)])
+    let isAway = true
+    const storage = storageWith(speed.storage, {
+      read: async (path: string) => {
+        // Only the commit: by then the files are there, as on a disk that is full from time to time.
+        if (isAway && hasCommitBegun)
+          throw new MillraceError('LAKE_UNAVAILABLE', 'The lake is away.')
+        return await speed.storage.read(path)
+      },
+    })
+    let hasCommitBegun = false
+    let isStopping = false
+    const stop = new AbortController()
+    const afterStep = (_: string, step: SpeedStep) => {
+      if (step === 'staged_curated') hasCommitBegun = true
+      if (step === 'parsed' && hasCommitBegun && !isStopping) {
+        isStopping = true
+        stop.abort()
+      }
+      if (step === 'hot_appended' && isStopping) isAway = false
+    }
+    const running = runSpeedLayer(speed.context({ storage, afterStep }), stop.signal)
+    await vi.waitUntil(() => hasCommitBegun, { timeout: 10_000, interval: 5 })
+    await speed.produce('logs', 0, [good(3)])
+    await running
+    expect(isAway).toBe(false)
+    speed.progress = new SpeedProgress()
+    await speed.runToEnd()
     await expectConserved(3)
   })
 
