@@ -66,7 +66,10 @@ export interface LakeTableOptions {
   readonly database: Database
   /** True: an existing table may have columns of other types (a view whose definition changed). */
   readonly allowsOtherColumns?: boolean
-  /** How long checkpoints remember removed files, ms (one day): no vacuum may keep files for longer. */
+  /**
+   * How long checkpoints remember removed files, ms (one day): no vacuum may keep these for longer, and
+   * none takes a file away that was written since and that no version names.
+   */
   readonly removedFileRetentionMs?: number
   /** A checkpoint that cannot be written costs nothing but a slower start; this hears of it. */
   readonly onCheckpointFailed?: (error: unknown) => void
@@ -171,6 +174,7 @@ class DeltaTable implements LakeTable {
         storage: this.#storage,
         tablePath: this.path,
         cutoffMs: this.#clock.now() - retentionMs,
+        orphanCutoffMs: this.#clock.now() - longestMs,
         newestState: () => this.#advance(true),
       })
     })

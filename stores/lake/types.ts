@@ -110,7 +110,8 @@ export interface LakeTable {
   readablePaths(files: readonly DataFile[]): Promise<string[]>
   /**
    * Deletes files that no version younger than `retentionMs` names, and log entries older than the newest
-   * checkpoint and `retentionMs`. Returns how many files went. Throws CONFIG_INVALID above one day.
+   * checkpoint and `retentionMs`. A file that no version has ever named goes after one day: somebody may
+   * still be about to commit it. Returns how many files went. Throws CONFIG_INVALID above one day.
    */
   vacuum(retentionMs: number): Promise<number>
 }

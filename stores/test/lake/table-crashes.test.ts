@@ -71,7 +71,7 @@ describe('an append', () => {
       expect(await lake.coordinates(table)).toEqual(coordinatesBelow(new Map([[0, 6n]])))
 
       const later = { now: () => Date.now() + 1000, sleep: () => Promise.resolve() }
-      const cleaner = await lake.table({ clock: later })
+      const cleaner = await lake.table({ clock: later, removedFileRetentionMs: 0 })
       await cleaner.vacuum(0)
       const data = (await lake.storage.list('http_logs')).filter((f) => f.path.endsWith('.parquet'))
       expect(data.map((file) => file.path)).toEqual(

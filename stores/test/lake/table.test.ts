@@ -236,9 +236,12 @@ describe('checkpoints and vacuum', () => {
     expect(await lake.coordinates(table, old)).toHaveLength(4)
     clock.aheadMs = 2 * hourMs
     const fresh = await lake.append(table, 0, 4n, 5n)
-    expect(await table.vacuum(hourMs)).toBe(old.files.length + orphans.length)
+    expect(await table.vacuum(hourMs)).toBe(old.files.length)
     expect(await lake.coordinates(table)).toEqual(coordinatesBelow(fresh.snapshot.offsets))
     expect((await lake.table()).current()).toEqual(table.current())
+    clock.aheadMs = 25 * hourMs
+    expect(await table.vacuum(hourMs)).toBe(orphans.length)
+    expect(await lake.coordinates(table)).toEqual(coordinatesBelow(fresh.snapshot.offsets))
   })
 
   it('keep files for a day at most, because removals are forgotten then', async () => {
@@ -246,6 +249,18 @@ describe('checkpoints and vacuum', () => {
     const table = await lake.table()
     await expect(table.vacuum(24 * hourMs + 1)).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
     expect(await table.vacuum(24 * hourMs)).toBe(0)
+  })
+
+  it('keep files that a writer could not commit for hours', async () => {
+    const lake = await Lake.open()
+    const clock = new ShiftedClock()
+    const table = await lake.table({ clock })
+    const files = await lake.stage(0, 0n, 4n)
+    clock.aheadMs = 5 * hourMs
+    expect(await (await lake.table({ clock })).vacuum(hourMs)).toBe(0)
+    const [from, until] = [new Map([[0, 0n]]), new Map([[0, 4n]])]
+    await table.append({ files, from, until, operation: 'WRITE' })
+    expect(await lake.coordinates(table)).toEqual(coordinatesBelow(until))
   })
 
   it('keep a file that was removed a moment ago, however old it is', async () => {
