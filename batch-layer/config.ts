@@ -23,7 +23,7 @@ export const batchSettings = z.strictObject({
   compactionFileBytesMax: z
     .int()
     .min(0)
-    .default(32 * 1024 * 1024)
+    .default(8 * 1024 * 1024)
     .describe('Files of a lake table below this size count as small and are merged, bytes.'),
   compactionFilesMin: z
     .int()
@@ -33,11 +33,12 @@ export const batchSettings = z.strictObject({
   compactionBytesMax: z
     .int()
     .min(1)
-    .default(256 * 1024 * 1024)
+    .default(64 * 1024 * 1024)
     .describe('Files merged per table and batch, bytes: bounds how long a batch is kept waiting.'),
   retentionMs: z
     .int()
     .min(1000)
+    .max(86_400_000)
     .default(600_000)
     .describe(
       'Files that a newer version replaced are kept this long for queries that still read them, ms.',
