@@ -5,6 +5,7 @@ import { Database } from '../stores/engine/duckdb.ts'
 import { createDuckDbBatchEngine } from '../stores/engine/duckdb-batch-engine.ts'
 import { openPipelineTables, type PipelineTables } from '../stores/lake/pipeline-tables.ts'
 import type { BatchContext } from './context.ts'
+import { batchTelemetryOf } from './telemetry.ts'
 
 interface BatchParts
   extends Pick<
@@ -21,14 +22,16 @@ interface BatchParts
 export async function openBatch(
   parts: BatchParts,
 ): Promise<{ readonly context: BatchContext } & AsyncDisposable> {
-  const { spillDirectory, storage, settings, clock, setupSql = [] } = parts
+  const { spillDirectory, storage, settings, telemetry, clock, setupSql = [] } = parts
   await mkdir(spillDirectory, { recursive: true })
   const { threads, memoryBytesMax } = settings
   const database = await Database.open({ threads, memoryBytesMax, spillDirectory, setupSql })
   const opened = new Map<string, Promise<PipelineTables>>()
   const tablesOf = (loaded: LoadedPipeline) => {
     const { name } = loaded.pipeline
-    const tables = opened.get(name) ?? openPipelineTables(storage, loaded, { database, clock })
+    const { checkpointFailed: onCheckpointFailed } = batchTelemetryOf(telemetry)
+    const options = { database, clock, onCheckpointFailed }
+    const tables = opened.get(name) ?? openPipelineTables(storage, loaded, options)
     opened.set(name, tables)
     // One that failed is tried again by the next batch.
     tables.catch(() => opened.delete(name))

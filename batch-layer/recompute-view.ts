@@ -1,7 +1,7 @@
 /** Brings one view's published partials up to a snapshot of the curated table. */
 import { MillraceError } from '../core/errors.ts'
 import { type OffsetRange, offsetOf } from '../core/offsets.ts'
-import type { LoadedPipeline } from '../core/pipeline.ts'
+import { definitionHashKey, type LoadedPipeline } from '../core/pipeline.ts'
 import type { CompiledView } from '../core/views/compiled-view.ts'
 import type { RecomputeResult } from '../stores/engine/port.ts'
 import type { PipelineTables } from '../stores/lake/pipeline-tables.ts'
@@ -11,8 +11,7 @@ import type { BatchContext, ViewOutcome } from './context.ts'
 import { type PublishedView, planView, type ViewPlan } from './domain/plan-batch.ts'
 import { batchTelemetryOf } from './telemetry.ts'
 
-/** Configuration of a view's table. */
-const definitionHashKey = 'millrace.definitionHash'
+/** In the configuration of a view's table: when it was last recomputed from all rows, epoch ms. */
 const fullAtKey = 'millrace.fullAtMs'
 
 export interface ViewWork {
@@ -65,7 +64,7 @@ async function recompute(
   const result = await recomputeRanges(context, work, { ranges: plan.ranges, partials, signal })
   const hasDiverged =
     plan.kind === 'full' &&
-    (await hasDivergedFrom(context, work, { table, published, plan }, result))
+    (await hasDivergedFrom(context, work, { table, published, plan }, result, signal))
   context.afterStep?.('recomputed')
 
   // Commit point: readers have the old partials with their offsets until this returns and the new
@@ -135,10 +134,11 @@ async function hasDivergedFrom(
   work: ViewWork,
   { table, published, plan }: Target & { readonly plan: FullPlan },
   full: RecomputeResult,
+  signal: AbortSignal | undefined,
 ): Promise<boolean> {
   if (plan.compareRanges === null) return false
   const partials = await table.readablePaths(published.files)
-  const reading = { ranges: plan.compareRanges, partials, signal: undefined }
+  const reading = { ranges: plan.compareRanges, partials, signal }
   const incremental = await recomputeRanges(context, work, reading)
   await discard(context, table, incremental)
   if (incremental.checksum === full.checksum) return false

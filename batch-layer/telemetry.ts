@@ -60,6 +60,9 @@ function batchTelemetry({ logger, registry }: Telemetry) {
       metrics.vacuumed.inc({ table: signal.table }, signal.files)
       logger.debug(signal, 'Files of old versions were deleted.')
     },
+    checkpointFailed(table: string, error: unknown): void {
+      logger.warn({ table, err: error }, 'A checkpoint could not be written; the next one will do.')
+    },
     batchFailed(error: unknown): void {
       logger.error({ err: error }, 'The batch did not run; the next one tries again.')
     },

@@ -98,6 +98,12 @@ export function tablePaths(pipeline: Pick<Pipeline, 'name'>) {
   } as const
 }
 
+/**
+ * In the configuration of a view's table: the hash of the definition that its partials were computed
+ * by. Partials of another definition cannot be merged.
+ */
+export const definitionHashKey = 'millrace.definitionHash'
+
 /** The Delta `txn` appId that carries a partition's next offset in every commit. */
 export function transactionAppId(pipeline: string, partition: number): string {
   return `millrace/${pipeline}/${partition}`

@@ -53,9 +53,8 @@ export function lakeCommitSteps(request: LakeCommitRequest): readonly Step[] {
   const { tables, pending } = request
   const staged = new Map<LakeTable, readonly DataFile[]>()
   // Decided once: were another writer to move the offsets meanwhile, the commit must be refused.
-  const missing = new Map(
-    Object.values(tables).map((table: LakeTable) => [table, missingOf(table, pending)]),
-  )
+  const sinks = [tables.raw, tables.rejected, tables.curated]
+  const missing = new Map(sinks.map((table) => [table, missingOf(table, pending)]))
   const stage = (table: LakeTable) => async () => {
     const { from, until } = missing.get(table) ?? nothing
     if (until.size === 0) return

@@ -38,27 +38,29 @@ export function createPending(from: Offsets): Pending {
 }
 
 /**
- * Tables for a micro-batch. A large one gets its own: DuckDB takes rows into an empty table as they
- * are, but copies them a second time to add them to others. For a small one new tables cost more.
+ * The tables that small micro-batches share. A large one has its own: DuckDB takes rows into an empty
+ * table as they are, but copies them a second time to add them to others. For a small one new tables
+ * cost more.
  */
-export async function segmentFor(
+export async function sharedSegment(
   session: Session,
   loaded: LoadedPipeline,
   pending: Pending,
-  isLarge: boolean,
 ): Promise<Segment> {
-  if (!isLarge && pending.shared !== null) return pending.shared
+  if (pending.shared !== null) return pending.shared
   const segment = await createSegment(session, loaded)
   pending.segments.push(segment)
-  if (!isLarge) pending.shared = segment
+  pending.shared = segment
   return segment
 }
 
 export async function dropPending(session: Session, pending: Pending): Promise<void> {
-  for (const { parsedTable, curatedTable } of pending.segments) {
-    await session.run(`DROP TABLE IF EXISTS ${parsedTable}`)
-    await session.run(`DROP TABLE IF EXISTS ${curatedTable}`)
-  }
+  for (const segment of pending.segments) await dropSegment(session, segment)
+}
+
+export async function dropSegment(session: Session, segment: Segment): Promise<void> {
+  await session.run(`DROP TABLE IF EXISTS ${segment.parsedTable}`)
+  await session.run(`DROP TABLE IF EXISTS ${segment.curatedTable}`)
 }
 
 /**
@@ -81,7 +83,8 @@ export function pendingRows(pending: Pending, table: keyof Segment, columns: str
   return `(${selects.join(' UNION ALL ')})`
 }
 
-async function createSegment(session: Session, loaded: LoadedPipeline): Promise<Segment> {
+/** Empty tables that belong to nothing yet. */
+export async function createSegment(session: Session, loaded: LoadedPipeline): Promise<Segment> {
   created += 1
   const { name, schema } = loaded.pipeline
   const parsedTable = quoteIdentifier(`${name}/parsed/${created}`)

@@ -11,12 +11,11 @@ import { type StartingPoint, startingPoint } from './domain/positions.ts'
 import type { LakeTables } from './lake-commit.ts'
 import { LakeWriter } from './lake-writer.ts'
 import {
-  bytesOf,
   enrichRecords,
   hotRangeOf,
   type Processor,
   parseRecords,
-  rangesOf,
+  type rangesOf,
 } from './micro-batch.ts'
 import { OffsetsMoved } from './offsets-moved.ts'
 import {
@@ -24,9 +23,10 @@ import {
   dropPending,
   type Pending,
   type Segment,
-  segmentFor,
+  sharedSegment,
   slimSegment,
 } from './pending.ts'
+import { type ReadRecords, RecordReader } from './record-reader.ts'
 import { type SpeedTelemetry, speedTelemetryOf } from './telemetry.ts'
 
 /** What a pipeline needs as long as the process lives. */
@@ -61,7 +61,6 @@ export class PipelineWorker {
   #positions: Offsets = new Map()
   #hot: Offsets = new Map()
   #pending: Pending | null = null
-  #batch = 0
   #lagMeasuredMs = 0
 
   constructor(
@@ -91,6 +90,22 @@ export class PipelineWorker {
   /** Where each sink stands, and from there until the assignment ends. Throws what cannot be retried. */
   async consume(): Promise<void> {
     await this.#start()
+    await this.#parts.database.session(async (session) => {
+      const reader = new RecordReader({
+        processor: { ...this.#processor, session },
+        positions: this.#positions,
+        read: (positions, waitMs) => this.#read(positions, waitMs),
+        now: this.#context.clock.now,
+      })
+      try {
+        await this.#consume(reader)
+      } finally {
+        await reader.close()
+      }
+    })
+  }
+
+  async #consume(reader: RecordReader): Promise<void> {
     const { signal } = this.#assignment
     const { clock, settings } = this.#context
     let startedMs = Number.NEGATIVE_INFINITY
@@ -103,10 +118,11 @@ export class PipelineWorker {
         bytesMax: settings.microBatchBytesMax,
       })
       if (pauseMs > 0) await clock.sleep(pauseMs, signal)
-      const batches = await this.#read()
-      startedMs = clock.now()
-      bytes = bytesOf(batches)
-      if (batches.length > 0) await this.#process(batches, bytes)
+      const read = await reader.next(this.#readWaitMs())
+      startedMs = read.startedMs
+      bytes = read.bytes
+      if (read.segment !== null) reader.startAhead()
+      if (read.records > 0) await this.#process(read)
       await this.#commitIfDue()
       await this.#measureLag()
     }
@@ -174,32 +190,34 @@ export class PipelineWorker {
     }
   }
 
-  async #read(): Promise<RecordBatch[]> {
-    const { eventLog, clock, settings } = this.#context
-    const sinceMs = this.#pending?.sinceMs ?? 0
-    const dueMs =
-      sinceMs === 0 ? readWaitMsMax : sinceMs + settings.lakeCommitIntervalMs - clock.now()
-    return await eventLog.read(this.#parts.loaded.pipeline.topic, this.#positions, {
+  async #read(positions: Offsets, waitMs: number): Promise<RecordBatch[]> {
+    const { eventLog, settings } = this.#context
+    return await eventLog.read(this.#parts.loaded.pipeline.topic, positions, {
       bytesMax: settings.microBatchBytesMax,
-      waitMs: Math.max(0, Math.min(readWaitMsMax, dueMs)),
+      waitMs,
       signal: AbortSignal.any([this.#assignment.signal, this.#writer.failed]),
     })
   }
 
-  async #process(batches: readonly RecordBatch[], bytes: number): Promise<void> {
-    const { clock, afterStep, progress, settings } = this.#context
+  /** Until the next lake commit is due. */
+  #readWaitMs(): number {
+    const { clock, settings } = this.#context
+    const sinceMs = this.#pending?.sinceMs ?? 0
+    if (sinceMs === 0) return readWaitMsMax
+    const dueMs = sinceMs + settings.lakeCommitIntervalMs - clock.now()
+    return Math.max(0, Math.min(readWaitMsMax, dueMs))
+  }
+
+  async #process(read: ReadRecords): Promise<void> {
+    const { clock, afterStep, progress } = this.#context
+    const { number: batch, ranges, records, bytes } = read
     const startedMs = clock.now()
     const pending = this.#pending
     if (pending === null) throw new Error('The worker has not started.')
-    const batch = this.#batch++
-    const ranges = rangesOf(batches, this.#positions)
-    const records = batches.reduce((sum, { count }) => sum + count, 0)
-    const isLarge = records >= settings.fileRecordsMin
-    const segment = await segmentFor(this.#session, this.#parts.loaded, pending, isLarge)
-    await parseRecords(this.#processor, segment, batch, batches)
+    const segment = await this.#parsedSegment(pending, read)
     afterStep?.(this.#name, 'parsed')
     const counts = await enrichRecords(this.#processor, segment, batch)
-    if (isLarge) await slimSegment(this.#session, this.#parts.loaded, segment)
+    if (read.segment !== null) await slimSegment(this.#session, this.#parts.loaded, segment)
     afterStep?.(this.#name, 'enriched')
     for (const range of ranges) {
       const hasRows = (counts.get(range.partition)?.get(null) ?? 0) > 0
@@ -218,6 +236,16 @@ export class PipelineWorker {
       positions: this.#positions,
       recordTimestampMs: Math.max(...ranges.map(({ timestampMsMax }) => timestampMsMax)),
     }))
+  }
+
+  async #parsedSegment(pending: Pending, read: ReadRecords): Promise<Segment> {
+    if (read.segment !== null) {
+      pending.segments.push(read.segment)
+      return read.segment
+    }
+    const segment = await sharedSegment(this.#session, this.#parts.loaded, pending)
+    await parseRecords(this.#processor, segment, read.number, read.batches)
+    return segment
   }
 
   async #appendHot(

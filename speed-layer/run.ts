@@ -4,12 +4,12 @@
  */
 import { join } from 'node:path'
 import { MillraceError } from '../core/errors.ts'
-import { type LoadedPipeline, rawColumns, rejectedColumns, tablePaths } from '../core/pipeline.ts'
-import { type Column, quoteIdentifier, quoteLiteral } from '../core/sql.ts'
+import type { LoadedPipeline } from '../core/pipeline.ts'
+import { quoteIdentifier, quoteLiteral } from '../core/sql.ts'
 import { Database } from '../stores/engine/duckdb.ts'
 import { DuckDbSqlParser } from '../stores/engine/duckdb-sql-parser.ts'
 import type { Assignment } from '../stores/event-log/port.ts'
-import { openLakeTable } from '../stores/lake/table.ts'
+import { openPipelineTables } from '../stores/lake/pipeline-tables.ts'
 import { loadMacros } from '../stores/pipelines.ts'
 import { openScratch } from '../stores/scratch.ts'
 import type { SpeedContext } from './context.ts'
@@ -155,25 +155,15 @@ async function commitLast(
 }
 
 async function openTables(
-  { storage, clock }: SpeedContext,
-  { pipeline, curatedColumns }: LoadedPipeline,
+  { storage, clock, telemetry }: SpeedContext,
+  loaded: LoadedPipeline,
   database: Database,
 ): Promise<LakeTables> {
-  const paths = tablePaths(pipeline)
-  const open = (path: string, columns: readonly Column[], partitionColumns: readonly string[]) =>
-    openLakeTable(storage, path, {
-      pipeline: pipeline.name,
-      columns,
-      partitionColumns,
-      database,
-      clock,
-    })
-  const partitionColumns = pipeline.partitionBy.map(({ name }) => name)
-  return {
-    raw: await open(paths.raw, rawColumns, []),
-    rejected: await open(paths.rejected, rejectedColumns, []),
-    curated: await open(paths.curated, curatedColumns, partitionColumns),
-  }
+  const { checkpointFailed: onCheckpointFailed } = speedTelemetryOf(telemetry)
+  const tables = await openPipelineTables(storage, loaded, { database, clock, onCheckpointFailed })
+  // A pipeline that has gained columns since: other readers of the table learn of them from its log.
+  await tables.curated.addColumns(loaded.curatedColumns)
+  return tables
 }
 
 /** Loads the reference tables, once, and prepares `curated.sql`. */

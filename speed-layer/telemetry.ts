@@ -70,6 +70,9 @@ function speedTelemetry({ logger, registry }: Telemetry) {
     linesReadAgain(pipeline: string, reason: string): void {
       logger.warn({ pipeline, reason }, 'Records did not survive as lines; they were read singly.')
     },
+    checkpointFailed(table: string, error: unknown): void {
+      logger.warn({ table, err: error }, 'A checkpoint could not be written; the next one will do.')
+    },
     lastCommitSkipped(pipeline: string, records: number): void {
       const fields = { pipeline, records }
       logger.warn(fields, 'The last lake commit took too long; its records will be read again.')

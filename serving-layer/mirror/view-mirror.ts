@@ -4,15 +4,13 @@
  * knows more than the database does.
  */
 import { covers, noOffsets, type Offsets } from '../../core/offsets.ts'
+import { definitionHashKey } from '../../core/pipeline.ts'
 import type { CompiledView } from '../../core/views/compiled-view.ts'
 import type { Session } from '../../stores/engine/duckdb.ts'
 import { scanSql } from '../../stores/lake/scan.ts'
 import type { LakeSnapshot, LakeTable } from '../../stores/lake/types.ts'
 import { cutTail, joinSegments, joinThrough, type Tail } from '../domain/tail.ts'
 import { batchTable, columnList, segmentColumn, tailTable } from './relations.ts'
-
-/** Set by the batch layer on a view's table: partials of another definition cannot be merged. */
-const definitionHashKey = 'millrace.definitionHash'
 
 /** To be called after the transaction has committed. */
 export type Adopt = () => void

@@ -1,6 +1,9 @@
 import { randomBytes } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { MillraceError } from '../../core/errors.ts'
+import { loadPipelines } from '../../stores/pipelines.ts'
 import { storageWith } from '../../stores/test/lake/lake-fixture.ts'
 import type { SpeedStep } from '../context.ts'
 import { SpeedProgress } from '../progress.ts'
@@ -378,6 +381,21 @@ describe('the lake', () => {
     speed.progress = new SpeedProgress()
     await speed.runToEnd()
     await expectConserved(3)
+  })
+
+  it('names the columns that a pipeline has gained, for readers that know only its log', async () => {
+    await speed.produce('logs', 0, [good(1)])
+    await speed.runToEnd()
+    const sql = 'SELECT *, status // 100 AS status_class, upper(host) AS loud FROM input'
+    writeFileSync(join(speed.sqlDirectory, 'http/curated.sql'), sql)
+    speed.pipelines = await loadPipelines(speed.sqlDirectory)
+    speed.progress = new SpeedProgress()
+    await speed.produce('logs', 0, [good(2)])
+    await speed.runToEnd()
+    const columns = (await speed.lakeColumns('http', 'curated')).map(({ name }) => name)
+    expect(columns).toContain('loud')
+    const rows = await speed.lakeRows('http', 'curated')
+    expect(rows.map((row) => row['loud'])).toEqual([null, 'WEB-2'])
   })
 
   it('has no version more when nothing came in', async () => {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import type { Offsets } from '../../core/offsets.ts'
 import { type LoadedPipeline, tablePaths } from '../../core/pipeline.ts'
-import { quoteList } from '../../core/sql.ts'
+import { type Column, quoteList } from '../../core/sql.ts'
 import { systemClock } from '../../stores/clock.ts'
 import { Database } from '../../stores/engine/duckdb.ts'
 import { openEmbeddedEventLog } from '../../stores/event-log/embedded.ts'
@@ -172,6 +172,10 @@ export class SpeedFixture implements AsyncDisposable {
 
   async lakeOffsets(pipeline: string, table: 'raw' | 'rejected' | 'curated'): Promise<Offsets> {
     return (await (await this.#table(pipeline, table)).refresh()).offsets
+  }
+
+  async lakeColumns(pipeline: string, table: 'curated'): Promise<readonly Column[]> {
+    return (await (await this.#table(pipeline, table)).refresh()).columns
   }
 
   /** The rows of a lake table, ascending by partition and offset. */

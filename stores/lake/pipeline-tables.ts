@@ -9,7 +9,7 @@ import type { CompiledView } from '../../core/views/compiled-view.ts'
 import type { Clock } from '../clock.ts'
 import type { Database } from '../engine/duckdb.ts'
 import type { LakeStorage } from './storage.ts'
-import { openLakeTable } from './table.ts'
+import { type LakeTableOptions, openLakeTable } from './table.ts'
 import type { LakeTable } from './types.ts'
 
 export interface PipelineTables {
@@ -23,38 +23,38 @@ export interface PipelineTables {
 interface OpenOptions {
   /** Writes and reads checkpoints. */
   readonly database: Database
+  /** A checkpoint of this table could not be written; the next one makes up for it. */
+  readonly onCheckpointFailed?: (table: string, error: unknown) => void
   readonly clock?: Clock
 }
+
+type TableOptions = Pick<LakeTableOptions, 'columns' | 'partitionColumns' | 'allowsOtherColumns'>
 
 export async function openPipelineTables(
   storage: LakeStorage,
   { pipeline, curatedColumns }: LoadedPipeline,
-  options: OpenOptions,
+  { onCheckpointFailed, ...options }: OpenOptions,
 ): Promise<PipelineTables> {
   const paths = tablePaths(pipeline)
-  const shared = { ...options, pipeline: pipeline.name }
+  const open = (path: string, own: TableOptions) =>
+    openLakeTable(storage, path, {
+      ...options,
+      ...own,
+      pipeline: pipeline.name,
+      onCheckpointFailed: (error) => onCheckpointFailed?.(path, error),
+    })
   const views = new Map<string, Promise<LakeTable>>()
   return {
-    raw: await openLakeTable(storage, paths.raw, {
-      ...shared,
-      columns: rawColumns,
-      partitionColumns: [],
-    }),
-    rejected: await openLakeTable(storage, paths.rejected, {
-      ...shared,
-      columns: rejectedColumns,
-      partitionColumns: [],
-    }),
-    curated: await openLakeTable(storage, paths.curated, {
-      ...shared,
+    raw: await open(paths.raw, { columns: rawColumns, partitionColumns: [] }),
+    rejected: await open(paths.rejected, { columns: rejectedColumns, partitionColumns: [] }),
+    curated: await open(paths.curated, {
       columns: curatedColumns,
       partitionColumns: pipeline.partitionBy.map(({ name }) => name),
     }),
     view(view) {
       const opened =
         views.get(view.name) ??
-        openLakeTable(storage, paths.view(view.name), {
-          ...shared,
+        open(paths.view(view.name), {
           columns: view.partialColumns,
           partitionColumns: [],
           // A changed definition has other partials: the next full batch replaces them, columns and all.

@@ -1,0 +1,96 @@
+/**
+ * Reads the log one micro-batch ahead. A large micro-batch is parsed as soon as it is read, beside the
+ * enrichment of the one before it: each of the two keeps one core busy. A small one is parsed when its
+ * turn comes, into the table that small ones share.
+ */
+import type { Offsets } from '../core/offsets.ts'
+import type { RecordBatch } from '../stores/event-log/port.ts'
+import { bytesOf, type Processor, parseRecords, rangesOf } from './micro-batch.ts'
+import { createSegment, dropSegment, type Segment } from './pending.ts'
+
+/** A micro-batch as it was read. */
+export interface ReadRecords {
+  /** Counts micro-batches; rows carry it. */
+  readonly number: number
+  readonly batches: readonly RecordBatch[]
+  readonly records: number
+  readonly bytes: number
+  readonly ranges: ReturnType<typeof rangesOf>
+  readonly startedMs: number
+  /** Where a large micro-batch has been parsed into; null for a small one. */
+  readonly segment: Segment | null
+}
+
+export interface RecordReaderOptions {
+  /** Parses ahead: on a session of its own. */
+  readonly processor: Processor
+  /** Where to begin. */
+  readonly positions: Offsets
+  readonly read: (positions: Offsets, waitMs: number) => Promise<RecordBatch[]>
+  readonly now: () => number
+}
+
+let created = 0
+
+export class RecordReader {
+  readonly #options: RecordReaderOptions
+  #positions: Offsets
+  #ahead: Promise<ReadRecords> | null = null
+
+  constructor(options: RecordReaderOptions) {
+    this.#options = options
+    this.#positions = options.positions
+  }
+
+  /** The next micro-batch, empty when `waitMs` passed without a record. */
+  async next(waitMs: number): Promise<ReadRecords> {
+    const next = this.#ahead ?? this.#read(waitMs)
+    this.#ahead = null
+    return await next
+  }
+
+  /** Begins to read and parse the next micro-batch. */
+  startAhead(): void {
+    this.#ahead ??= this.#read(0)
+    // Whoever asks for it hears of its failure; until then nobody may.
+    this.#ahead.catch(() => {})
+  }
+
+  /** Drops what was parsed ahead. */
+  async close(): Promise<void> {
+    const ahead = await this.#ahead?.catch(() => null)
+    this.#ahead = null
+    if (ahead?.segment) await dropSegment(this.#options.processor.session, ahead.segment)
+  }
+
+  async #read(waitMs: number): Promise<ReadRecords> {
+    const { read, now, processor } = this.#options
+    const batches = await read(this.#positions, waitMs)
+    const startedMs = now()
+    const ranges = rangesOf(batches, this.#positions)
+    const records = batches.reduce((sum, { count }) => sum + count, 0)
+    const number = created++
+    const isLarge = records >= processor.settings.fileRecordsMin
+    const segment = isLarge ? await parseInto(processor, number, batches) : null
+    this.#positions = new Map([
+      ...this.#positions,
+      ...ranges.map(({ partition, until }): [number, bigint] => [partition, until]),
+    ])
+    return { number, batches, records, bytes: bytesOf(batches), ranges, startedMs, segment }
+  }
+}
+
+async function parseInto(
+  processor: Processor,
+  number: number,
+  batches: readonly RecordBatch[],
+): Promise<Segment> {
+  const segment = await createSegment(processor.session, processor.loaded)
+  try {
+    await parseRecords(processor, segment, number, batches)
+    return segment
+  } catch (error) {
+    await dropSegment(processor.session, segment)
+    throw error
+  }
+}
