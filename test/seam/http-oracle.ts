@@ -19,7 +19,7 @@ export interface HttpEvent {
 }
 
 /** Null when the record must be rejected. */
-export function parseHttpRecord(value: Buffer): HttpEvent | null {
+function parseHttpRecord(value: Buffer): HttpEvent | null {
   let parsed: unknown
   try {
     parsed = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(value))
