@@ -18,7 +18,7 @@ import type { EventLog } from '../../stores/event-log/port.ts'
 import type { HotStore } from '../../stores/hot-store/port.ts'
 import { openPipelineTables } from '../../stores/lake/pipeline-tables.ts'
 import type { LakeStorage } from '../../stores/lake/storage.ts'
-import { openScratch, type Scratch } from '../../stores/scratch.ts'
+import { openScratch } from '../../stores/scratch.ts'
 import { catalogObjects } from '../catalog.ts'
 import type { ServingSettings } from '../config.ts'
 import type { MirrorSignals } from '../telemetry.ts'
@@ -44,6 +44,12 @@ export interface MirrorContext {
   readonly setupSql?: readonly string[]
 }
 
+interface MirrorParts {
+  readonly database: Database
+  readonly resources: AsyncDisposableStack
+  readonly mirrors: readonly PipelineMirror[]
+}
+
 /** How often the event log is asked for its end, for lag. */
 const logPollIntervalMs = 1_000
 
@@ -52,7 +58,8 @@ export class DuckDbMirror implements Mirror, AsyncDisposable {
   readonly objects: readonly CatalogObject[]
   readonly pipelines: readonly LoadedPipeline[]
   readonly #context: MirrorContext
-  readonly #scratch: Scratch
+  /** The database and its scratch folder. */
+  readonly #resources: AsyncDisposableStack
   readonly #mirrors: readonly PipelineMirror[]
   readonly #listeners = new Map<string, Set<() => void>>()
   readonly #logEnds = new Map<string, Offsets>()
@@ -60,15 +67,10 @@ export class DuckDbMirror implements Mirror, AsyncDisposable {
   #loops: Promise<unknown> = Promise.resolve()
   #queue: Promise<unknown> = Promise.resolve()
 
-  private constructor(
-    context: MirrorContext,
-    database: Database,
-    scratch: Scratch,
-    mirrors: readonly PipelineMirror[],
-  ) {
+  private constructor(context: MirrorContext, { database, resources, mirrors }: MirrorParts) {
     this.#context = context
     this.database = database
-    this.#scratch = scratch
+    this.#resources = resources
     this.#mirrors = mirrors
     this.pipelines = context.pipelines
     this.objects = catalogObjects(context.pipelines)
@@ -77,17 +79,20 @@ export class DuckDbMirror implements Mirror, AsyncDisposable {
   /** Loads the lake and starts following. Dispose it to stop. */
   static async open(context: MirrorContext): Promise<DuckDbMirror> {
     const { settings } = context
-    const scratch = await openScratch()
-    const database = await Database.open({
-      threads: settings.threads,
-      memoryBytesMax: settings.memoryBytesMax,
-      setupSql: [
-        ...(context.setupSql ?? []),
-        ...sharedTablesSql,
-        ...context.pipelines.flatMap(pipelineTablesSql),
-        'SET GLOBAL parquet_metadata_cache = true',
-      ],
-    })
+    await using opened = new AsyncDisposableStack()
+    const scratch = opened.use(await openScratch())
+    const database = opened.use(
+      await Database.open({
+        threads: settings.threads,
+        memoryBytesMax: settings.memoryBytesMax,
+        setupSql: [
+          ...(context.setupSql ?? []),
+          ...sharedTablesSql,
+          ...context.pipelines.flatMap(pipelineTablesSql),
+          'SET GLOBAL parquet_metadata_cache = true',
+        ],
+      }),
+    )
     const mirrors: PipelineMirror[] = []
     for (const loaded of context.pipelines) {
       mirrors.push(
@@ -100,7 +105,7 @@ export class DuckDbMirror implements Mirror, AsyncDisposable {
         }),
       )
     }
-    const mirror = new DuckDbMirror(context, database, scratch, mirrors)
+    const mirror = new DuckDbMirror(context, { database, resources: opened.move(), mirrors })
     mirror.#follow()
     return mirror
   }
@@ -156,8 +161,7 @@ export class DuckDbMirror implements Mirror, AsyncDisposable {
     this.#stop.abort()
     await this.#loops
     await this.#queue
-    await this.database[Symbol.asyncDispose]()
-    await this.#scratch[Symbol.asyncDispose]()
+    await this.#resources.disposeAsync()
   }
 
   #follow(): void {

@@ -110,6 +110,7 @@ export class PipelineMirror {
       rowsSince: () => Promise.reject(new Error('No rows are needed before the first snapshot.')),
     })
     await this.#loadSnapshot(await this.#options.tables.curated.refresh())
+    for (const { view, batch } of this.views) this.#requireLakeHas(view.name, batch)
     await this.#applyLakeOnlyTables()
   }
 
@@ -131,7 +132,8 @@ export class PipelineMirror {
       realtime: ends.reduce(maxOffsets, before.realtime),
       newestMs: Math.max(before.newestMs ?? 0, ...fresh.map((range) => range.timestampMsMax)),
     }
-    const files = await this.#writeBlobs(fresh)
+    await using scratch = new AsyncDisposableStack()
+    const files = await this.#writeBlobs(fresh, scratch)
     const columns = columnList(this.loaded.curatedColumns)
     const insert = `INSERT INTO ${recentTable(this.loaded)} SELECT ${columns} FROM read_parquet(${quoteList(files)})
       WHERE ${offsetsPredicate(before.realtime, visible.realtime)}`
@@ -140,7 +142,6 @@ export class PipelineMirror {
       session.transactionOf([...inserts, this.#visibleSql(visible)]),
     )
     this.#visible = visible
-    await Promise.all(files.map((file) => rm(file, { force: true })))
   }
 
   /** Follows the curated, rejected and raw tables to their newest versions. Returns whether rows moved. */
@@ -151,7 +152,7 @@ export class PipelineMirror {
     const isRejectedNew = await this.#applyLakeOnlyTables()
     if (snapshot.version === seen) return isRejectedNew
     const commits = await curated.commitsAfter(seen)
-    if (commits === null || commits.some(rewritesRows)) await this.#loadSnapshot(snapshot)
+    if (commits === null || !canFold(commits)) await this.#loadSnapshot(snapshot)
     else await this.#fold(snapshot, commits)
     return true
   }
@@ -173,6 +174,7 @@ export class PipelineMirror {
       if (lake.version >= 0 && !covers(lake.offsets, part.snapshot.offsets)) {
         // The batch layer reads versions that this process has not applied yet.
         await this.applyLake()
+        this.#requireLakeHas(view.view.name, part.snapshot.offsets)
         return await this.applyBatch()
       }
       let adopt: Adopt = () => {}
@@ -284,13 +286,15 @@ export class PipelineMirror {
     )
   }
 
-  async #writeBlobs(ranges: readonly HotRange[]): Promise<string[]> {
+  /** Files of the ranges' rows, which go with `scratch`. */
+  async #writeBlobs(ranges: readonly HotRange[], scratch: AsyncDisposableStack): Promise<string[]> {
     const files: string[] = []
     for (const { rowCount, rows } of ranges) {
       if (rowCount === 0) continue
       this.#blobCount += 1
       const name = `hot-${this.name}-${this.#blobCount}.parquet`
       const file = join(this.#options.scratchDirectory, name)
+      scratch.defer(() => rm(file, { force: true }))
       await writeFile(file, rows)
       files.push(file)
     }
@@ -306,6 +310,19 @@ export class PipelineMirror {
     })
   }
 
+  /** Throws COVERAGE_HOLE when the lake ends below what a view's published part covers. */
+  #requireLakeHas(view: string, published: Offsets): void {
+    for (const [partition, offset] of published) {
+      const end = offsetOf(this.#curated.offsets, partition)
+      if (end >= offset) continue
+      throw new MillraceError(
+        'COVERAGE_HOLE',
+        `View '${this.name}.${view}' is published up to offset ${offset} of partition ${partition}, but the curated table ends at ${end}: rows were lost. Restore the lake, or accept the loss with 'millrace batch rebuild --view ${view}'.`,
+        { details: { partition, from: end, until: offset } },
+      )
+    }
+  }
+
   #holeError({ partition, from }: HotRange): MillraceError {
     const end = offsetOf(this.#visible.realtime, partition)
     return new MillraceError(
@@ -316,8 +333,14 @@ export class PipelineMirror {
   }
 }
 
-function rewritesRows({ dataChange, removedPaths }: LakeCommit): boolean {
-  return dataChange && removedPaths.length > 0
+/** Whether the commits only added rows, and these still lie in the files that came with them. */
+function canFold(commits: readonly LakeCommit[]): boolean {
+  // Files that were merged meanwhile may be gone from the disk.
+  const removed = new Set(commits.flatMap(({ removedPaths }) => removedPaths))
+  return commits.every(
+    ({ dataChange, removedPaths, added }) =>
+      !dataChange || (removedPaths.length === 0 && !added.some(({ path }) => removed.has(path))),
+  )
 }
 
 function jsonLiteral(offsets: Offsets): string {

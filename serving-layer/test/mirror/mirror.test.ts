@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { beforeAll, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { covers, type Offsets, sameOffsets } from '../../../core/offsets.ts'
 import type { LoadedPipeline } from '../../../core/pipeline.ts'
 import { loadPipelines } from '../../../stores/pipelines.ts'
@@ -92,6 +92,55 @@ it('answers exactly for the offsets it states, whatever the writers do meanwhile
   )
   await fc.assert(property, { numRuns: Number(process.env['FUZZ_RUNS'] ?? 25), endOnFailure: true })
 }, 120_000)
+
+it('follows a lake whose new files were merged and removed before it looked', async () => {
+  await using world = await World.create(loaded)
+  await world.append(0, 50)
+  await world.commit([0])
+  await using mirror = await world.openMirror({ lakePollIntervalMs: 1000 })
+  await world.append(0, 50)
+  await world.commit([0])
+  await world.compact({ vacuums: true })
+  await expect
+    .poll(() => mirror.status()[0]?.lake, { timeout: 10_000, interval: 20 })
+    .toEqual(world.lake)
+  for (const _ of loaded.views) await checkOneView(world, mirror)
+  expect(world.failures).toEqual([])
+})
+
+describe('a view that is published beyond what the lake has', () => {
+  const beyond: Offsets = new Map([[0, 80n]])
+
+  it('is not served', async () => {
+    await using world = await World.create(loaded)
+    await world.append(0, 50)
+    await world.commit([0])
+    await world.append(0, 50)
+    await world.publish(loaded.views[0]!, beyond)
+    await expect(world.openMirror()).rejects.toMatchObject({ code: 'COVERAGE_HOLE' })
+  })
+
+  it('leaves the answers at the offsets where they were', async () => {
+    await using world = await World.create(loaded)
+    await world.append(0, 50)
+    await world.commit([0])
+    await using mirror = await world.openMirror()
+    await world.append(0, 50)
+    await becomesVisible(mirror, world.ends)
+    await world.publish(loaded.views[0]!, beyond)
+    await expect
+      .poll(() => world.failures.length, { timeout: 10_000, interval: 5 })
+      .toBeGreaterThan(0)
+    expect(world.failures[0]).toMatchObject({ code: 'COVERAGE_HOLE' })
+    for (const _ of loaded.views) await checkOneView(world, mirror)
+    // Once the lake has the rows the view is taken.
+    await world.commit([0])
+    await expect
+      .poll(() => mirror.status()[0]?.batch.get(loaded.views[0]!.name), { timeout: 10_000 })
+      .toEqual(beyond)
+    for (const _ of loaded.views) await checkOneView(world, mirror)
+  })
+})
 
 let nextView = 0
 

@@ -17,7 +17,7 @@ import { openLocalStorage } from '../../../stores/lake/local.ts'
 import { openPipelineTables, type PipelineTables } from '../../../stores/lake/pipeline-tables.ts'
 import { stageParquet } from '../../../stores/lake/staging.ts'
 import type { LakeStorage } from '../../../stores/lake/storage.ts'
-import { servingSettings } from '../../config.ts'
+import { type ServingSettings, servingSettings } from '../../config.ts'
 import { DuckDbMirror } from '../../mirror/mirror.ts'
 
 const allRows = 'all_rows'
@@ -64,8 +64,9 @@ export class World implements AsyncDisposable {
     return this.#tables.curated.current().offsets
   }
 
-  async openMirror(tailSegmentsMax = 4): Promise<DuckDbMirror> {
-    const settings = servingSettings.parse({ lakePollIntervalMs: 10, tailSegmentsMax, threads: 1 })
+  async openMirror(changes: Partial<ServingSettings> = {}): Promise<DuckDbMirror> {
+    const defaults = { lakePollIntervalMs: 10, tailSegmentsMax: 4, threads: 1 }
+    const settings = servingSettings.parse({ ...defaults, ...changes })
     return await DuckDbMirror.open({
       pipelines: [this.loaded],
       // The mirror asks the log only where it ends.
@@ -142,8 +143,8 @@ export class World implements AsyncDisposable {
     })
   }
 
-  /** Rewrites the curated files into fewer. */
-  async compact(): Promise<void> {
+  /** Rewrites the curated files into fewer; `vacuums` removes the old ones at once. */
+  async compact({ vacuums = false } = {}): Promise<void> {
     const { curated } = this.#tables
     const { files, offsets, version } = await curated.refresh()
     const add = await this.#stage(offsetsPredicate(noOffsets, offsets))
@@ -154,6 +155,7 @@ export class World implements AsyncDisposable {
       operation: 'TEST COMPACTION',
       basedOnVersion: version,
     })
+    if (vacuums) await this.#storage.remove(files.map((file) => `${curated.path}/${file.path}`))
   }
 
   /** What the view must answer for all rows below these offsets, recomputed from the rows themselves. */
