@@ -182,11 +182,13 @@ export class PipelineWorker {
     for (const [partition, end] of resets) {
       await this.#context.hotStore.reset(this.#name, partition, end)
     }
-    if (begins.size === 0) return
     const { raw, rejected, curated } = this.#parts.tables
-    const from = new Map([...begins.keys()].map((partition) => [partition, 0n]))
-    for (const table of [raw, rejected, curated]) {
-      await table.append({ files: [], from, until: begins, operation: 'BEGIN' })
+    for (const [partition, begin] of begins) {
+      const [from, until] = [new Map([[partition, 0n]]), new Map([[partition, begin]])]
+      // The other way round than rows, so that a start that finds this half done can tell.
+      for (const table of [curated, rejected, raw]) {
+        await table.append({ files: [], from, until, operation: 'BEGIN' })
+      }
     }
   }
 

@@ -51,9 +51,14 @@ export function startingPoint(
 function partitionStart(partition: number, sinks: SinkOffsets, earliest: bigint) {
   const lake = [sinks.raw, sinks.rejected, sinks.curated].map((sink) => offsetOf(sink, partition))
   const hotEnd = sinks.hot.get(partition)
-  const isNew = lake.every((offset) => offset === 0n) && (hotEnd ?? 0n) === 0n
-  const from = isNew ? earliest : lake.reduce((a, b) => (a < b ? a : b))
-  const lakeEnd = isNew ? earliest : offsetOf(sinks.curated, partition)
+  const curated = offsetOf(sinks.curated, partition)
+  const isUntouched = lake.every((offset) => offset === 0n) && (hotEnd ?? 0n) === 0n
+  // Rows never reach curated before raw: only a beginning that was interrupted leaves this.
+  const isBegun = curated > offsetOf(sinks.raw, partition)
+  const isNew = isUntouched || isBegun
+  const begin = isBegun ? curated : earliest
+  const from = isNew ? begin : lake.reduce((a, b) => (a < b ? a : b))
+  const lakeEnd = isNew ? begin : curated
   // Rows of the hot store are contiguous from the lake on: one that ends below can never be continued.
   const isReset = hotEnd !== undefined && hotEnd < lakeEnd
   return { isNew, from, isReset, hot: hotEnd === undefined || isReset ? lakeEnd : hotEnd }

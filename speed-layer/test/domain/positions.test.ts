@@ -31,6 +31,14 @@ describe('the starting point', () => {
     expect(startingPoint('t', [0], sinks, late)).toMatchObject({ from: at(7n), begins: at(7n) })
   })
 
+  it('goes on where a beginning was interrupted', () => {
+    const late = { earliest: at(7n), latest: at(9n) }
+    const begun = { curated: at(7n), raw: none, hot: none }
+    const expected = { from: at(7n), hot: at(7n), begins: at(7n) }
+    expect(startingPoint('t', [0], { ...begun, rejected: none }, late)).toMatchObject(expected)
+    expect(startingPoint('t', [0], { ...begun, rejected: at(7n) }, late)).toMatchObject(expected)
+  })
+
   it('is refused when the log lost what comes next, or never had it', () => {
     const sinks = { raw: at(5n), rejected: at(5n), curated: at(5n), hot: none }
     const starting = (earliest: bigint, latest: bigint) => () =>
