@@ -6,6 +6,8 @@ export default class LeftOutReporter implements Reporter {
     let count = 0
     const places = new Set<string>()
     for (const module of modules) {
+      // A file that failed to start skips its tests too: that is a failure, and reported as one.
+      if (module.state() === 'failed') continue
       for (const test of module.children.allTests('skipped')) {
         count += 1
         places.add(test.module.relativeModuleId)
