@@ -78,25 +78,16 @@ export function offsetsFromJson(json: Readonly<Record<string, string>>): Offsets
   return new Map(Object.entries(json).map(([key, value]) => [Number(key), BigInt(value)]))
 }
 
-/**
- * SQL that is true for rows in `[from, until)` by the given columns; a partition absent from
- * `until` contributes no row. Values are plain integers, so the text needs no escaping.
- */
-export function offsetsPredicate(
-  from: Offsets,
-  until: Offsets,
-  columns: { readonly partition: string; readonly offset: string } = {
-    partition: '_partition',
-    offset: '_offset',
-  },
-): string {
-  const terms: string[] = []
-  for (const [partition, end] of until) {
-    const start = offsetOf(from, partition)
-    if (end <= start) continue
-    terms.push(
-      `(${columns.partition} = ${partition} AND ${columns.offset} >= ${start} AND ${columns.offset} < ${end})`,
-    )
-  }
+/** SQL that is true for rows in `[from, until)`; a partition absent from `until` contributes no row. */
+export function offsetsPredicate(from: Offsets, until: Offsets): string {
+  return rangesPredicate(rangesBetween(from, until))
+}
+
+/** SQL that is true for rows in any of the ranges. Values are plain integers: nothing to escape. */
+export function rangesPredicate(ranges: readonly OffsetRange[]): string {
+  const terms = ranges.map(
+    ({ partition, from, until }) =>
+      `(_partition = ${partition} AND _offset >= ${from} AND _offset < ${until})`,
+  )
   return terms.length === 0 ? 'false' : terms.join(' OR ')
 }

@@ -6,10 +6,10 @@
  */
 
 import { randomUUID } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { link, mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { isRunning, startTicksOf } from './process-identity.ts'
 
 /** Who holds the lock, to be named in a sentence. */
 export interface LockHolder {
@@ -144,23 +144,5 @@ async function isAlive(holder: LockHolder, path: string): Promise<boolean> {
     )
     return Date.now() - modifiedMs < foreignSilenceMsMax
   }
-  try {
-    process.kill(holder.pid, 0)
-  } catch (error) {
-    // EPERM: it runs, as somebody else.
-    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false
-  }
-  const startTicks = startTicksOf(holder.pid)
-  return startTicks === null || holder.startTicks === null || startTicks === holder.startTicks
-}
-
-/** Field 22 of `/proc/<pid>/stat`; null on systems without it and for a process that has gone. */
-function startTicksOf(pid: number): string | null {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    // The second field is the name in parentheses and may hold anything.
-    return text.slice(text.lastIndexOf(')') + 2).split(' ')[19] ?? null
-  } catch {
-    return null
-  }
+  return isRunning(holder.pid, holder.startTicks)
 }

@@ -2,13 +2,15 @@
  * A folder for files that live for milliseconds between two DuckDB statements. In memory where the
  * system has a memory file system, since nothing in it needs to survive anything.
  */
-import { access, constants, mkdir, readdir, rm } from 'node:fs/promises'
+import { access, constants, mkdir, readdir, rm, statfs } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { isRunning, startTicksOf } from './process-identity.ts'
+import { randomName } from './unique.ts'
 
 const memoryFileSystem = '/dev/shm'
-const prefix = 'millrace-'
-let created = 0
+/** What must be free in memory: micro-batches and hot ranges of several pipelines at once. */
+const memoryBytesMin = 512 * 1024 * 1024
 
 export interface Scratch extends AsyncDisposable {
   readonly directory: string
@@ -18,10 +20,9 @@ export interface Scratch extends AsyncDisposable {
 export async function openScratch(): Promise<Scratch> {
   const parent = await scratchParent()
   await removeStale(parent)
-  created += 1
-  const directory = join(parent, `${prefix}${process.pid}-${created}`)
-  await rm(directory, { recursive: true, force: true })
-  await mkdir(directory, { recursive: true, mode: 0o700 })
+  const start = startTicksOf(process.pid) ?? '0'
+  const directory = join(parent, `millrace-${process.pid}-${start}-${randomName()}`)
+  await mkdir(directory, { mode: 0o700 })
   return {
     directory,
     [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true }),
@@ -31,27 +32,21 @@ export async function openScratch(): Promise<Scratch> {
 async function scratchParent(): Promise<string> {
   try {
     await access(memoryFileSystem, constants.W_OK)
-    return memoryFileSystem
+    const { bavail, bsize } = await statfs(memoryFileSystem)
+    // In a container it is often too small for a few micro-batches: a slower place is better than a full one.
+    return bavail * bsize >= memoryBytesMin ? memoryFileSystem : tmpdir()
   } catch {
+    // Not Linux.
     return tmpdir()
   }
 }
 
 async function removeStale(parent: string): Promise<void> {
   for (const name of await readdir(parent)) {
-    const pid = Number(/^millrace-(\d+)-\d+$/.exec(name)?.[1] ?? Number.NaN)
-    if (!Number.isNaN(pid) && !isAlive(pid)) {
-      // Another process may be removing the same folder, or it may belong to another user.
-      await rm(join(parent, name), { recursive: true, force: true }).catch(() => {})
-    }
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
+    const [, pid, start] = /^millrace-(\d+)-(\d+)-[0-9a-f]+$/.exec(name) ?? []
+    if (pid === undefined || start === undefined) continue
+    if (isRunning(Number(pid), start)) continue
+    // Another process may be removing the same folder, or it may belong to another user.
+    await rm(join(parent, name), { recursive: true, force: true }).catch(() => {})
   }
 }

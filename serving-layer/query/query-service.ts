@@ -157,11 +157,11 @@ export class QueryService implements AsyncDisposable {
 
   async #run(session: Session, request: BoundRequest): Promise<QueryAnswer> {
     const { sql, mode, limit, parameters, timeLimit } = request
-    const { uses, sqlFor } = await timeLimit.guard(session, () =>
+    const { uses, sqlFor } = await session.interruptible(timeLimit.signal, () =>
       this.#statements.prepare(session, sql),
     )
     return await inReadTransaction(session, mode, () =>
-      timeLimit.guard(session, async () => {
+      session.interruptible(timeLimit.signal, async () => {
         const coverage = await this.#coverageOf(session, uses, mode)
         // One row more than asked tells whether there are more.
         const result = await session.run(sqlFor(limit + 1), parameters)

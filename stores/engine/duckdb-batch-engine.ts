@@ -2,7 +2,7 @@
  * The batch engine in this process. Rows and partials stream through DuckDB's aggregation, which
  * stays within the database's memory limit and spills to its spill directory where one is set.
  */
-import type { OffsetRange } from '../../core/offsets.ts'
+import { rangesPredicate } from '../../core/offsets.ts'
 import { tablePaths } from '../../core/pipeline.ts'
 import { type Column, quoteIdentifier } from '../../core/sql.ts'
 import { scanSql } from '../lake/scan.ts'
@@ -10,8 +10,6 @@ import { type StagedFile, stageParquet } from '../lake/staging.ts'
 import type { LakeStorage } from '../lake/storage.ts'
 import type { Database, Session } from './duckdb.ts'
 import type { BatchEngine, RecomputeRequest, RecomputeResult } from './port.ts'
-
-const interruptIntervalMs = 20
 
 interface EngineParts {
   /** Stays the caller's: the engine does not close it. */
@@ -24,7 +22,7 @@ export function createDuckDbBatchEngine({ database, storage }: EngineParts): Bat
   return {
     recompute: (request) =>
       database.session((session) =>
-        interruptible(session, request.signal, () => recompute(session, storage, request)),
+        session.interruptible(request.signal, () => recompute(session, storage, request)),
       ),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   }
@@ -68,14 +66,6 @@ function mergedPartialsSql(request: RecomputeRequest): string {
   return view.mergeSql(`(${fresh} UNION ALL ${published})`)
 }
 
-function rangesPredicate(ranges: readonly OffsetRange[]): string {
-  const terms = ranges.map(
-    ({ partition, from, until }) =>
-      `(_partition = ${partition} AND _offset >= ${from} AND _offset < ${until})`,
-  )
-  return terms.length === 0 ? 'false' : terms.join(' OR ')
-}
-
 /**
  * Sums two 64-bit halves of each row's MD5 as exact integers: the order of rows does not matter, a
  * doubled or missing row does. Read from the files, so that what was written is what is compared.
@@ -97,29 +87,4 @@ async function checksumOf(
 
 function rowCountOf(files: readonly StagedFile[]): number {
   return files.reduce((sum, file) => sum + file.rowCount, 0)
-}
-
-async function interruptible<T>(
-  session: Session,
-  signal: AbortSignal | undefined,
-  work: () => Promise<T>,
-): Promise<T> {
-  signal?.throwIfAborted()
-  let repeat: NodeJS.Timeout | undefined
-  // An interrupt between two statements is lost, so it is repeated until the work has ended.
-  const interrupt = () => {
-    session.interrupt()
-    repeat = setInterval(() => session.interrupt(), interruptIntervalMs)
-  }
-  signal?.addEventListener('abort', interrupt, { once: true })
-  try {
-    return await work()
-  } catch (error) {
-    // The statement fails because it was interrupted; the reason is what the caller gave.
-    signal?.throwIfAborted()
-    throw error
-  } finally {
-    signal?.removeEventListener('abort', interrupt)
-    clearInterval(repeat)
-  }
 }

@@ -18,6 +18,8 @@ export interface DatabaseOptions {
   readonly setupSql?: readonly string[]
 }
 
+const interruptEveryMs = 10
+
 type Parameters = readonly DuckDBValue[]
 type Row = Record<string, DuckDBValue>
 
@@ -67,9 +69,29 @@ export class Session {
     }
   }
 
-  /** Ends the running statement with an error; the connection stays usable. */
-  interrupt(): void {
-    this.connection.interrupt()
+  /**
+   * Runs `work`; when `signal` aborts, its statement ends with an error and so does `work`, with the
+   * signal's reason. The connection stays usable.
+   */
+  async interruptible<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+    signal?.throwIfAborted()
+    let repeating: NodeJS.Timeout | undefined
+    const interrupt = () => {
+      this.connection.interrupt()
+      // An interrupt between two statements is lost, so it is repeated until the work has ended.
+      repeating = setInterval(() => this.connection.interrupt(), interruptEveryMs)
+    }
+    signal?.addEventListener('abort', interrupt, { once: true })
+    try {
+      return await work()
+    } catch (error) {
+      // The statement fails because it was interrupted; the reason is what the caller gave.
+      signal?.throwIfAborted()
+      throw error
+    } finally {
+      signal?.removeEventListener('abort', interrupt)
+      clearInterval(repeating)
+    }
   }
 }
 

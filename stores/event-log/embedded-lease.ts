@@ -8,6 +8,7 @@ import { randomUUID } from 'node:crypto'
 import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
 import type { Clock } from '../clock.ts'
+import { isRunning, startTicksOf } from '../process-identity.ts'
 import { type LogDatabase, type LogStore, leaseKey } from './embedded-database.ts'
 import type { Topic } from './embedded-topics.ts'
 import type { Assignment } from './port.ts'
@@ -26,8 +27,8 @@ interface ProcessIdentity {
   readonly pid: number
   /** Where this pid means something: machine, boot and pid namespace. */
   readonly place: string
-  /** Tells a process from a later one with the same pid. */
-  readonly startedAt: string
+  /** Tells a process from a later one with the same pid; null where the system does not say. */
+  readonly startedAt: string | null
 }
 
 export interface LeaseParts {
@@ -79,7 +80,8 @@ async function acquire(parts: LeaseParts, key: Buffer, owner: string): Promise<n
 
 function canTake({ clock, leaseMs }: LeaseParts, lease: Lease | undefined): boolean {
   if (lease === undefined || lease.process === null) return true
-  if (lease.process.place === thisProcess().place) return !isAlive(lease.process)
+  if (lease.process.place === thisProcess().place)
+    return !isRunning(lease.process.pid, lease.process.startedAt)
   return clock.now() - lease.aliveAtMs > leaseMs
 }
 
@@ -135,18 +137,8 @@ function putLease(store: LogStore, key: Buffer, lease: Lease): void {
 let self: ProcessIdentity | undefined
 
 function thisProcess(): ProcessIdentity {
-  self ??= { pid: process.pid, place: placeOfPids(), startedAt: startOf(process.pid) }
+  self ??= { pid: process.pid, place: placeOfPids(), startedAt: startTicksOf(process.pid) }
   return self
-}
-
-function isAlive(other: ProcessIdentity): boolean {
-  try {
-    process.kill(other.pid, 0)
-  } catch (error) {
-    // EPERM: it lives and belongs to somebody else.
-    if (!(error instanceof Error && 'code' in error && error.code === 'EPERM')) return false
-  }
-  return startOf(other.pid) === other.startedAt
 }
 
 function placeOfPids(): string {
@@ -155,13 +147,6 @@ function placeOfPids(): string {
     textOr('', () => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()),
     textOr('', () => readlinkSync('/proc/self/ns/pid')),
   ].join(' ')
-}
-
-/** Start time in clock ticks after the boot, field 22 of `stat`; empty where there is no /proc. */
-function startOf(pid: number): string {
-  const stat = textOr('', () => readFileSync(`/proc/${pid}/stat`, 'utf8'))
-  const afterName = stat.slice(stat.lastIndexOf(')') + 2)
-  return afterName.split(' ')[19] ?? ''
 }
 
 function textOr(otherwise: string, read: () => string): string {

@@ -6,6 +6,7 @@ import { unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { quoteLiteral } from '../../core/sql.ts'
 import type { Database } from '../engine/duckdb.ts'
+import { randomName } from '../unique.ts'
 import {
   addAction,
   checkpointPath,
@@ -23,7 +24,6 @@ import {
 } from './delta-log.ts'
 import type { LakeStorage } from './storage.ts'
 import type { TableState } from './table-state.ts'
-import { randomName } from './unique.ts'
 
 const actionTypes = {
   txn: 'STRUCT(appId VARCHAR, version BIGINT, lastUpdated BIGINT)',

@@ -8,12 +8,12 @@ import { mkdir, readFile, rm, stat } from 'node:fs/promises'
 import { join, relative, sep } from 'node:path'
 import { type Column, quoteIdentifier, quoteLiteral } from '../../core/sql.ts'
 import type { Session } from '../engine/duckdb.ts'
+import { randomName, uuidV7 } from '../unique.ts'
 import { withoutPartitions } from './delta-schema.ts'
 import { type CopyColumnStats, fileStatsOf } from './file-stats.ts'
 import type { LakeStorage } from './storage.ts'
 import { storageError } from './storage-errors.ts'
 import type { DataFile } from './types.ts'
-import { randomName, uuidV7 } from './unique.ts'
 
 /** A Parquet file that lies under its final, unique name but belongs to no version yet. */
 export type StagedFile = DataFile
