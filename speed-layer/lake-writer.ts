@@ -52,7 +52,13 @@ export class LakeWriter {
 
   /** Waits for the running commit, at most until `signal` aborts; throws what made it fail. */
   async settled(signal?: AbortSignal): Promise<void> {
-    if (this.#running !== null) await Promise.race([this.#running, aborted(signal)])
+    const settled = new AbortController()
+    try {
+      await Promise.race([this.#running, aborted(signal, settled.signal)])
+    } finally {
+      // The signal of an assignment lives for days: it must not keep a listener for every wait.
+      settled.abort()
+    }
     this.check()
   }
 
@@ -129,10 +135,10 @@ export function isOutOfMemory(error: unknown): boolean {
   return error instanceof Error && error.message.startsWith('Out of Memory Error')
 }
 
-function aborted(signal: AbortSignal | undefined): Promise<void> {
+/** Resolves when `signal` aborts; listens until `end` does. */
+function aborted(signal: AbortSignal | undefined, end: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    if (signal === undefined) return
-    if (signal.aborted) resolve()
-    else signal.addEventListener('abort', () => resolve(), { once: true })
+    if (signal?.aborted) resolve()
+    else signal?.addEventListener('abort', () => resolve(), { once: true, signal: end })
   })
 }

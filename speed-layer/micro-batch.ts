@@ -12,7 +12,7 @@ import type { SpeedSettings } from './config.ts'
 import type { EnrichSql } from './domain/enrich-sql.ts'
 import { parsedColumns } from './domain/parse-sql.ts'
 import { enrichmentInput, enrichRows } from './enrich.ts'
-import { lineRelation } from './lines/line-relation.ts'
+import { type LineRelation, lineRelation } from './lines/line-relation.ts'
 import type { Segment } from './pending.ts'
 
 /** What it takes to process records of one pipeline. */
@@ -50,12 +50,19 @@ async function insertParsed(
   batches: readonly RecordBatch[],
   isSingly: boolean,
 ): Promise<string | null> {
-  const lines = await lineRelation(session, batches, {
-    name: loaded.pipeline.name,
-    directory,
-    recordBytesMax: settings.recordBytesMax,
-    fileRecordsMin: isSingly ? Number.POSITIVE_INFINITY : settings.fileRecordsMin,
-  })
+  let lines: LineRelation
+  try {
+    lines = await lineRelation(session, batches, {
+      name: loaded.pipeline.name,
+      directory,
+      recordBytesMax: settings.recordBytesMax,
+      fileRecordsMin: isSingly ? Number.POSITIVE_INFINITY : settings.fileRecordsMin,
+    })
+  } catch (error) {
+    // No room for the file, say; without it the records need none.
+    if (isSingly) throw error
+    return (error as Error).message
+  }
   const columns = [...parsedColumns, ...loaded.pipeline.schema].map(({ name }) =>
     quoteIdentifier(name),
   )

@@ -78,9 +78,13 @@ async function fileLines(
   const path = join(options.directory, `${options.name}.lines`)
   const file = await open(path, 'w')
   try {
-    await file.writev(
-      batches.map(({ block, ends, count }) => block.subarray(0, (ends[count - 1] ?? 0) + 1)),
+    const blocks = batches.map(({ block, ends, count }) =>
+      block.subarray(0, (ends[count - 1] ?? 0) + 1),
     )
+    const { bytesWritten } = await file.writev(blocks)
+    // Memory that is full takes a part without an error, and a line cut short would still be a line.
+    const bytes = blocks.reduce((sum, block) => sum + block.length, 0)
+    if (bytesWritten !== bytes) throw new Error(`${bytesWritten} of ${bytes} bytes were written.`)
   } finally {
     await file.close()
   }
