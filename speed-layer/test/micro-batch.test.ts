@@ -6,7 +6,7 @@ import { speedSettings } from '../config.ts'
 import { enrichSql } from '../domain/enrich-sql.ts'
 import { parseSql } from '../domain/parse-sql.ts'
 import { parseRecords } from '../micro-batch.ts'
-import { createPending, pendingRows, segmentFor } from '../pending.ts'
+import { createPending, pendingRows, sharedSegment } from '../pending.ts'
 import { jsonPipeline, SpeedFixture } from './speed-fixture.ts'
 
 it('reads records singly when there is no room for a file of them', async () => {
@@ -23,7 +23,7 @@ it('reads records singly when there is no room for a file of them', async () => 
   const reasons: string[] = []
   await speed.database.session(async (session) => {
     const pending = createPending(noOffsets)
-    const segment = await segmentFor(session, loaded, pending, false)
+    const segment = await sharedSegment(session, loaded, pending)
     const processor = {
       session,
       loaded,
