@@ -30,6 +30,7 @@ import {
   encodeActions,
   metaDataAction,
   parseLog,
+  parseLogName,
   protocolAction,
 } from './delta-log.ts'
 import { canonicalType, schemaStringOf, withoutPartitions } from './delta-schema.ts'
@@ -246,6 +247,33 @@ class DeltaTable implements LakeTable {
     this.#recent.length = 0
     this.#state = (await this.#fromCheckpoint()) ?? (await this.#fromStart())
     if (this.#state !== null) await this.#advance(false)
+    await this.#checkForGap()
+  }
+
+  /**
+   * An entry that is missing hides those behind it: rows would be gone, and the next commit would fill
+   * the gap with an entry that the later ones do not follow from. Throws LAKE_TABLE_INVALID.
+   */
+  async #checkForGap(): Promise<void> {
+    const newest = await this.#newestListed()
+    if (newest < this.#nextVersion) return
+    // Entries may have come between the reading and the listing.
+    if (this.#state !== null) await this.#advance(false)
+    const missing = commitPath(this.path, this.#nextVersion)
+    if (newest < this.#nextVersion || (await this.#storage.exists(missing))) return
+    const sentence = `'${missing}' is missing, but the log of the table goes on to version ${newest}. Restore the file; the event log has every record.`
+    throw new MillraceError('LAKE_TABLE_INVALID', sentence)
+  }
+
+  get #nextVersion(): number {
+    return this.#state === null ? 0 : this.#state.snapshot.version + 1
+  }
+
+  /** The newest version with an entry in the log's folder; -1 for none. */
+  async #newestListed(): Promise<number> {
+    const files = await this.#storage.list(`${this.path}/_delta_log`)
+    const names = files.map(({ path }) => parseLogName(path))
+    return Math.max(-1, ...names.map((name) => (name?.isCheckpoint === false ? name.version : -1)))
   }
 
   async #fromCheckpoint(): Promise<TableState | null> {

@@ -55,6 +55,18 @@ describe('a lake table', () => {
     expect(await reader.refresh()).toEqual(writer.current())
   })
 
+  it.each([0, 2])('is refused when entry %i of its log is missing', async (version) => {
+    const lake = await Lake.open()
+    const table = await lake.table()
+    for (const from of [0n, 3n, 6n]) await lake.append(table, 0, from, from + 3n)
+    const entry = `http_logs/curated/_delta_log/${`${version}`.padStart(20, '0')}.json`
+    await lake.storage.remove([entry])
+    await expect(lake.table()).rejects.toMatchObject({
+      code: 'LAKE_TABLE_INVALID',
+      message: expect.stringContaining(`'${entry}' is missing`),
+    })
+  })
+
   it('moves offsets without rows', async () => {
     const lake = await Lake.open()
     const [table, reader] = [await lake.table(), await lake.table()]
