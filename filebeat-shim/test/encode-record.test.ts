@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { parseFilebeatConfig } from '../config.ts'
+import { eventLogSettings } from '../../stores/event-log/config.ts'
+import { parseFilebeatConfig, shipperSettings } from '../config.ts'
 import { partitionOf } from '../domain/partition.ts'
 import { recordMaker } from '../encode-record.ts'
 
@@ -40,6 +41,17 @@ test('a cut line says so in the envelope and in a header', () => {
   const record = makerOf('tags: []', 'hosts: []').make(lineOf('cut', true))
   expect(JSON.parse(record.value.toString())).toMatchObject({ log: { flags: ['truncated'] } })
   expect(record.headers).toMatchObject({ 'source.truncated': 'true' })
+})
+
+test('the longest line fits a record of the event log in its envelope, whatever is in it', () => {
+  const { lineBytesMax } = shipperSettings.parse({})
+  const { recordBytesMax } = eventLogSettings.parse({})
+  const maker = makerOf('tags: [web]', 'hosts: []')
+  for (const character of ['x', '"', '\u0001', '\xff']) {
+    const value = Buffer.alloc(lineBytesMax, character, 'latin1')
+    const record = maker.make({ ...lineOf(''), value, isTruncated: true })
+    expect(record.value.length).toBeLessThanOrEqual(recordBytesMax)
+  }
 })
 
 test('a line of JSON is decoded into the envelope and stays itself as the raw line', () => {

@@ -6,7 +6,8 @@ export const eventLogSettings = z.strictObject({
     .int()
     .min(1024)
     .max(128 * 1024 * 1024)
-    .default(1024 * 1024)
+    // A line of 1 MiB whose every byte is escaped to six in a JSON envelope, and the envelope.
+    .default(8 * 1024 * 1024)
     .describe(
       'Largest value of one record in bytes; a larger one is refused with RECORD_TOO_LARGE.',
     ),
