@@ -1,7 +1,7 @@
 /** What the batch layer logs and counts: one function per signal. */
 import { Counter, Gauge, Histogram } from 'prom-client'
 import { type Offsets, offsetsToJson } from '../core/offsets.ts'
-import type { Telemetry } from '../stores/telemetry.ts'
+import { oncePerTelemetry, type Telemetry } from '../stores/telemetry.ts'
 
 interface ViewName {
   readonly pipeline: string
@@ -10,14 +10,7 @@ interface ViewName {
 
 export type BatchTelemetry = ReturnType<typeof batchTelemetry>
 
-const made = new WeakMap<Telemetry, BatchTelemetry>()
-
-/** The signals of one process: metrics register once however often a batch runs. */
-export function batchTelemetryOf(telemetry: Telemetry): BatchTelemetry {
-  const known = made.get(telemetry) ?? batchTelemetry(telemetry)
-  made.set(telemetry, known)
-  return known
-}
+export const batchTelemetryOf = oncePerTelemetry(batchTelemetry)
 
 function batchTelemetry({ logger, registry }: Telemetry) {
   const metrics = batchMetrics(registry)

@@ -1,18 +1,11 @@
 /** What the speed layer logs and counts: one function per signal. */
 import { Counter, Gauge, Histogram } from 'prom-client'
 import { type Offsets, offsetsBetween, offsetsToJson } from '../core/offsets.ts'
-import type { Telemetry } from '../stores/telemetry.ts'
+import { oncePerTelemetry, type Telemetry } from '../stores/telemetry.ts'
 
 export type SpeedTelemetry = ReturnType<typeof speedTelemetry>
 
-const made = new WeakMap<Telemetry, SpeedTelemetry>()
-
-/** The signals of one process: metrics register once however often the layer runs. */
-export function speedTelemetryOf(telemetry: Telemetry): SpeedTelemetry {
-  const known = made.get(telemetry) ?? speedTelemetry(telemetry)
-  made.set(telemetry, known)
-  return known
-}
+export const speedTelemetryOf = oncePerTelemetry(speedTelemetry)
 
 interface MicroBatchSignal {
   readonly pipeline: string

@@ -18,6 +18,20 @@ export function createTelemetry(level: LogLevel, destination?: DestinationStream
   return { logger, registry: new Registry() }
 }
 
+/** Makes a layer's signals once per telemetry: metrics register once however often the layer runs. */
+export function oncePerTelemetry<Signals>(
+  make: (telemetry: Telemetry) => Signals,
+): (telemetry: Telemetry) => Signals {
+  const made = new WeakMap<Telemetry, Signals>()
+  return (telemetry) => {
+    const known = made.get(telemetry)
+    if (known !== undefined) return known
+    const signals = make(telemetry)
+    made.set(telemetry, signals)
+    return signals
+  }
+}
+
 /** For tests and tools that nobody watches. */
 export function silentTelemetry(): Telemetry {
   return createTelemetry('silent')
