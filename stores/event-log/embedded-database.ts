@@ -19,6 +19,7 @@ import {
 import { join } from 'node:path'
 import { open, type RootDatabase } from 'lmdb'
 import { MillraceError } from '../../core/errors.ts'
+import { checkDataFile } from './embedded-file-check.ts'
 
 export type LogStore = RootDatabase<Buffer, Buffer>
 
@@ -103,16 +104,18 @@ export class LogDatabase implements AsyncDisposable {
   #isClosed = false
   readonly #diskReserveBytes: number
 
-  /** Throws DATA_DIRECTORY_UNUSABLE. */
+  /** Throws DATA_DIRECTORY_UNUSABLE, EVENT_LOG_CORRUPT. */
   constructor(directory: string, diskReserveBytes: number) {
     this.directory = directory
     this.#diskReserveBytes = diskReserveBytes
     try {
       mkdirSync(directory, { recursive: true })
       accessSync(directory, constants.W_OK)
+      checkDataFile(directory)
       this.#store = openStore(directory)
       syncDirectory(directory)
     } catch (error) {
+      if (error instanceof MillraceError) throw error
       throw unusable(directory, error)
     }
   }

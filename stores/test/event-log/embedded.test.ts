@@ -156,6 +156,29 @@ describe('embedded event log', () => {
     })
   })
 
+  test.each([
+    ['cut off within its beginning', (bytes: Buffer) => bytes.subarray(0, 100)],
+    ['cut off after its beginning', (bytes: Buffer) => bytes.subarray(0, 8192)],
+    ['overwritten at its beginning', (bytes: Buffer) => bytes.fill(0xab, 0, 8192)],
+  ])('a file that is %s is refused with a sentence', async (_, damaged) => {
+    const { directory, open, log } = await withLog()
+    await using _directory = directory
+    const producer = await log.producer('topic', 'me')
+    await producer.append(0, 0, textRecords('a'))
+    await log[Symbol.asyncDispose]()
+    const file = join(directory.path, 'data.mdb')
+    await writeFile(file, damaged(await readFile(file)))
+    await expect(open()).rejects.toMatchObject({ code: 'EVENT_LOG_CORRUPT' })
+  })
+
+  test('an empty file becomes a new log', async () => {
+    await using directory = await temporaryDirectory()
+    await writeFile(join(directory.path, 'data.mdb'), '')
+    await using log = await openEmbeddedEventLog({ directory: directory.path })
+    await log.ensureTopic('topic', 1)
+    expect(await log.partitionCount('topic')).toBe(1)
+  })
+
   test('a directory that is a file is refused with a sentence', async () => {
     await using directory = await temporaryDirectory()
     const file = join(directory.path, 'file')
