@@ -31,9 +31,9 @@ export interface ShipperTelemetry {
 function shipperMetrics(registry: Registry) {
   const registers = [registry]
   const counter = (name: string, help: string) =>
-    new Counter({ name: `shipper_${name}_total`, help, registers })
+    new Counter({ name: `millrace_shipper_${name}_total`, help, registers })
   const gauge = (name: string, help: string) =>
-    new Gauge({ name: `shipper_${name}`, help, registers })
+    new Gauge({ name: `millrace_shipper_${name}`, help, registers })
   return {
     lines: counter('lines', 'Complete lines read from files.'),
     bytes: counter('bytes', 'Bytes read from files.'),

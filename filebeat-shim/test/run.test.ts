@@ -148,7 +148,7 @@ test('bytes in flight stay within their bound while the event log stands still',
   const lines = Array.from({ length: 5000 }, (_, index) => `line ${index}`)
   await writeFile(room.path('a.log'), `${lines.join('\n')}\n`)
   const bytesRead = async () => {
-    const metric = await telemetry.registry.getSingleMetric('shipper_bytes_total')?.get()
+    const metric = await telemetry.registry.getSingleMetric('millrace_shipper_bytes_total')?.get()
     return metric?.values[0]?.value ?? 0
   }
   let read = 0
@@ -169,7 +169,7 @@ test('a record that is too large is skipped and counted, the lines around it arr
   await writeFile(room.path('a.log'), `a\nb\n${'x'.repeat(21)}\nc\nd\n`)
   await untilLines(room.log, ['a', 'b', 'c', 'd'])
   expect(room.log.lines()).toEqual(['a', 'b', 'c', 'd'])
-  const metric = await telemetry.registry.getSingleMetric('shipper_records_dropped_total')?.get()
+  const metric = await telemetry.registry.getSingleMetric('millrace_shipper_records_dropped_total')?.get()
   expect(metric?.values[0]?.value).toBe(1)
 })
 
