@@ -29,6 +29,14 @@ export async function openScratch(): Promise<Scratch> {
   }
 }
 
+/**
+ * Makes the folder again when somebody took it away: a system may clear a user's shared memory when
+ * the user logs out. Returns whether it was gone; what was in it has to be written again.
+ */
+export async function restoreScratch(directory: string): Promise<boolean> {
+  return (await mkdir(directory, { recursive: true, mode: 0o700 })) !== undefined
+}
+
 async function scratchParent(): Promise<string> {
   try {
     await access(memoryFileSystem, constants.W_OK)

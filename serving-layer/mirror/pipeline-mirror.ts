@@ -27,6 +27,7 @@ import type { HotRange } from '../../stores/hot-store/port.ts'
 import type { PipelineTables } from '../../stores/lake/pipeline-tables.ts'
 import { filesHaveColumns, pruneFiles, scanSql } from '../../stores/lake/scan.ts'
 import type { DataFile, LakeCommit, LakeSnapshot, LakeTable } from '../../stores/lake/types.ts'
+import { restoreScratch } from '../../stores/scratch.ts'
 import {
   columnList,
   curatedViewsSql,
@@ -279,7 +280,12 @@ export class PipelineMirror {
 
   async #writeObject(session: Session, object: string, snapshot: LakeSnapshot): Promise<void> {
     const where = `pipeline = ${quoteLiteral(this.name)} AND object = ${quoteLiteral(object)}`
-    await session.run(`DELETE FROM ${objectCoverage} WHERE ${where}`)
+    // In place: rows that are deleted and inserted again would pile up in a database without checkpoints.
+    const [updated] = await session.rows<{ Count: bigint }>(
+      `UPDATE ${objectCoverage} SET offsets = ${jsonLiteral(snapshot.offsets)},
+       published_ms = ${snapshot.committedAtMs} WHERE ${where}`,
+    )
+    if (updated !== undefined && updated.Count > 0n) return
     await session.run(
       `INSERT INTO ${objectCoverage} VALUES (${quoteLiteral(this.name)}, ${quoteLiteral(object)},
        ${jsonLiteral(snapshot.offsets)}, ${snapshot.committedAtMs})`,
@@ -289,6 +295,7 @@ export class PipelineMirror {
   /** Files of the ranges' rows, which go with `scratch`. */
   async #writeBlobs(ranges: readonly HotRange[], scratch: AsyncDisposableStack): Promise<string[]> {
     const files: string[] = []
+    await restoreScratch(this.#options.scratchDirectory)
     for (const { rowCount, rows } of ranges) {
       if (rowCount === 0) continue
       this.#blobCount += 1

@@ -1,3 +1,6 @@
+import { readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { covers, type Offsets, sameOffsets } from '../../../core/offsets.ts'
@@ -105,6 +108,19 @@ it('follows a lake whose new files were merged and removed before it looked', as
     .poll(() => mirror.status()[0]?.lake, { timeout: 10_000, interval: 20 })
     .toEqual(world.lake)
   for (const _ of loaded.views) await checkOneView(world, mirror)
+  expect(world.failures).toEqual([])
+})
+
+it('goes on when its folder in memory is taken away', async () => {
+  await using world = await World.create(loaded)
+  await using mirror = await world.openMirror()
+  for (const parent of ['/dev/shm', tmpdir()]) {
+    const own = readdirSync(parent).filter((name) => name.startsWith(`millrace-${process.pid}-`))
+    for (const name of own) rmSync(join(parent, name), { recursive: true })
+  }
+  await world.append(0, 50)
+  await becomesVisible(mirror, world.ends)
+  await checkRows(world, mirror)
   expect(world.failures).toEqual([])
 })
 
