@@ -23,12 +23,6 @@ import { speedTelemetryOf } from './telemetry.ts'
 
 const defaultSqlDirectory = 'sql'
 /**
- * Rows stay for seconds and go as whole tables. A checkpoint of a database in memory would compress
- * them first, which costs more than all the rest together.
- */
-const noCheckpoints = "SET GLOBAL checkpoint_threshold = '1TB'"
-
-/**
  * Runs until `signal` aborts and the last rows are in the lake. A pipeline that meets what cannot be
  * retried stops, and the others go on; its error is thrown when all have ended.
  */
@@ -38,7 +32,7 @@ export async function runSpeedLayer(context: SpeedContext, signal: AbortSignal):
   await using database = await Database.open({
     threads: settings.threads,
     memoryBytesMax: settings.memoryBytesMax,
-    setupSql: [noCheckpoints, ...(await loadMacros(sqlDirectory))],
+    setupSql: await loadMacros(sqlDirectory),
   })
   const outcomes = await Promise.allSettled(
     context.pipelines.map((loaded) =>

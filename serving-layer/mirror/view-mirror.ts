@@ -109,7 +109,8 @@ export class ViewMirror {
     from: Offsets,
     lake: { version: number; offsets: Offsets; rowsSince: (from: Offsets) => Promise<string> },
   ): Promise<Tail> {
-    await session.run(`DELETE FROM ${tailTable(this.view)}`)
+    const table = tailTable(this.view)
+    await session.run(`CREATE OR REPLACE TABLE ${table} AS SELECT * FROM ${table} WHERE false`)
     if (covers(from, lake.offsets)) return { from, segments: [] }
     await this.#insertSegment(session, lake.version, await lake.rowsSince(from))
     return { from, segments: [{ id: lake.version, until: lake.offsets }] }

@@ -114,6 +114,9 @@ export class Database implements AsyncDisposable {
       allow_community_extensions: 'false',
     })
     const database = new Database(instance)
+    // A checkpoint of a database in memory compresses its tables, which costs more than filling them;
+    // what is kept here goes as whole tables.
+    await database.run("SET GLOBAL checkpoint_threshold = '1TB'")
     // Truncating a time to a day or an hour must mean the same everywhere.
     await database.run("SET GLOBAL TimeZone = 'UTC'")
     for (const sql of options.setupSql ?? []) await database.run(sql)
