@@ -68,22 +68,30 @@ export function parsePipeline(source: PipelineSource): Pipeline {
 export function readPipeline(source: PipelineSource): {
   readonly pipeline: Pipeline | null
   readonly problems: readonly Problem[]
+  /** The definition has no problem, so that its SQL can be checked, whatever the files are called. */
+  readonly isDefined: boolean
 } {
   const shown = (path: string) => `${source.shownFolder ?? `sql/${source.folder}`}/${path}`
   const problems: Problem[] = folderProblems(source, shown)
+  const undefinedBy = (found: readonly Problem[]) => ({
+    pipeline: null,
+    problems: [...problems, ...found],
+    isDefined: false,
+  })
   const yamlFile = source.files.find(({ path }) => path === 'pipeline.yml')
   if (yamlFile === undefined) {
     const message = 'The file is missing: a pipeline needs its topic and its schema there.'
-    return { pipeline: null, problems: [...problems, { file: shown('pipeline.yml'), message }] }
+    return undefinedBy([{ file: shown('pipeline.yml'), message }])
   }
   const reader = new DefinitionReader(shown('pipeline.yml'), yamlFile.text)
   const definition = reader.read()
-  if (definition === null) return { pipeline: null, problems: [...problems, ...reader.problems] }
+  if (definition === null) return undefinedBy(reader.problems)
   const schema = readSchema(definition, reader)
   checkNames(definition, schema, reader)
   const format = readFormat(definition, schema, reader)
   const pipeline = { ...assemble(source, definition, shown), schema, format }
-  return { pipeline, problems: [...problems, ...reader.problems] }
+  const isDefined = reader.problems.length === 0
+  return { pipeline, problems: [...problems, ...reader.problems], isDefined }
 }
 
 /** The line of a key of `pipeline.yml`, e.g. of `['checks', 'has_ts']`; null where it is not there. */
@@ -274,10 +282,27 @@ class DefinitionReader {
       })
     }
     if (this.problems.length > 0) return null
-    const result = definitionSchema.safeParse(this.#document.toJS())
+    if (!isMap(this.#document.contents)) {
+      this.report([], 'The file must be a map of names: begin with the topic and the schema.')
+      return null
+    }
+    const values = this.#values()
+    if (values === null) return null
+    const result = definitionSchema.safeParse(values.value)
     if (result.success) return result.data
     for (const issue of result.error.issues) this.#reportIssue(issue)
     return null
+  }
+
+  /** Null when aliases (`*name`) refer to nothing, or to so much that a small file fills the memory. */
+  #values(): { readonly value: unknown } | null {
+    try {
+      return { value: this.#document.toJS() }
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error)
+      this.report([], `The aliases of the file cannot be used: ${reason}.`)
+      return null
+    }
   }
 
   report(path: readonly (string | number)[], message: string): void {

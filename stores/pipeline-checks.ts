@@ -11,8 +11,8 @@ import type { EmptyTable, SqlParser } from '../core/views/sql-parser.ts'
 import type { Database } from './engine/duckdb.ts'
 
 export interface CheckedPipeline {
-  /** The curated table's columns; incomplete where there are problems. */
-  readonly curatedColumns: readonly Column[]
+  /** The curated table's columns; null where `curated.sql` has problems, so that they are not known. */
+  readonly curatedColumns: readonly Column[] | null
   readonly problems: readonly Problem[]
 }
 
@@ -46,9 +46,11 @@ export async function checkPipeline(
     }
   }
   const references = await referenceTables(pipeline, folder, database, report)
+  const before = problems.length
   const curated = await curatedColumns(pipeline, [input, ...references], parser, (message) =>
     report(join(folder, 'curated.sql'), message),
   )
+  const isCurated = problems.length === before
   const table: EmptyTable = { name: 'curated', columns: curated }
   for (const { name, sql } of curated.length === 0 ? [] : pipeline.partitionBy) {
     const found = await expressionType(sql, table, parser)
@@ -63,7 +65,8 @@ export async function checkPipeline(
     }
   }
   const partitions = pipeline.partitionBy.map(({ name }) => ({ name, type: 'VARCHAR' }))
-  return { curatedColumns: [...curated, ...partitions, ...coordinateColumns], problems }
+  const columns = [...curated, ...partitions, ...coordinateColumns]
+  return { curatedColumns: isCurated ? columns : null, problems }
 }
 
 type Typed = { readonly type: string } | { readonly problem: string }

@@ -46,7 +46,7 @@ export async function loadPipelines(
     isOnlyViews &&= read.problems.length === 0
     if (read.pipeline === null) continue
     definitions.push(read.pipeline)
-    if (read.problems.length > 0) continue
+    if (!read.isDefined) continue
     const checked = await checkPipeline(
       read.pipeline,
       { folder: join(directory, folder), definition: source.files[0]?.text ?? '' },
@@ -55,7 +55,7 @@ export async function loadPipelines(
     )
     problems.push(...checked.problems)
     isOnlyViews &&= checked.problems.length === 0
-    if (checked.problems.length > 0) continue
+    if (checked.curatedColumns === null) continue
     const views = await compileViews(read.pipeline, checked.curatedColumns, parser)
     problems.push(...views.problems)
     loaded.push({

@@ -69,6 +69,9 @@ describe('a pipeline definition', () => {
   })
 
   it.each([
+    ['nothing', '', ':1: ', /must be a map of names/],
+    ['no map', 'topic', ':1: ', /must be a map of names/],
+    ['an alias of nothing', 'topic: *t\n', ':1: ', /aliases of the file cannot be used/],
     ['an unknown key', `${minimal}tabel: x\n`, ':5: ', /The key 'tabel' is unknown/],
     [
       'an unknown key of a reference',

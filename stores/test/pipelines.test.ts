@@ -103,6 +103,22 @@ describe('loading pipelines', () => {
     expect(message).toMatch(/third\/views\/v\.sql:1: column 8: .*list\(\) cannot be merged/)
   })
 
+  it('reports views beside other problems of their pipeline', async () => {
+    await write({
+      'clicks/pipeline.yml': `${clicks}  bad: nosuch > 1\n`,
+      'clicks/views/by_page.sql': byPage,
+      'clicks/views/Bad name.sql': byPage,
+      'clicks/views/clicks.sql': byPage,
+      'clicks/views/listed.sql': 'SELECT list(page) FROM clicks\n',
+      'clicks/views/no_sql.sql': 'SELEC',
+    })
+    const { message } = await failure()
+    expect(message).toMatch(/^5 problems in /)
+    for (const part of ["'bad'", "'Bad name'", "'clicks'", 'listed.sql:1', 'no_sql.sql:1']) {
+      expect(message).toContain(part)
+    }
+  })
+
   it('says VIEW_REFUSED where only views are wrong', async () => {
     await write({ 'clicks/pipeline.yml': clicks, 'clicks/views/v.sql': 'SELECT page FROM clicks' })
     expect((await failure()).code).toBe('VIEW_REFUSED')
