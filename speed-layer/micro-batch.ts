@@ -8,6 +8,7 @@ import { quoteIdentifier, quoteLiteral } from '../core/sql.ts'
 import type { Session } from '../stores/engine/duckdb.ts'
 import type { RecordBatch } from '../stores/event-log/port.ts'
 import type { HotRange } from '../stores/hot-store/port.ts'
+import { restoreScratch } from '../stores/scratch.ts'
 import type { SpeedSettings } from './config.ts'
 import type { EnrichSql } from './domain/enrich-sql.ts'
 import { parsedColumns } from './domain/parse-sql.ts'
@@ -119,11 +120,14 @@ export async function hotRangeOf(
 ): Promise<HotRange> {
   const path = join(directory, `${loaded.pipeline.name}.parquet`)
   const columns = loaded.curatedColumns.map(({ name }) => quoteIdentifier(name)).join(', ')
-  const [copied] = await session.rows<{ Count: bigint }>(
+  const copy =
     `COPY (SELECT ${columns} FROM ${segment.curatedTable} WHERE _batch = ${batch} ` +
-      `AND _partition = ${range.partition} AND _offset >= ${range.from}) ` +
-      `TO ${quoteLiteral(path)} (FORMAT parquet, USE_TMP_FILE false)`,
-  )
+    `AND _partition = ${range.partition} AND _offset >= ${range.from}) ` +
+    `TO ${quoteLiteral(path)} (FORMAT parquet, USE_TMP_FILE false)`
+  const [copied] = await session.rows<{ Count: bigint }>(copy).catch(async (error: unknown) => {
+    if (!(await restoreScratch(directory))) throw error
+    return await session.rows<{ Count: bigint }>(copy)
+  })
   const rowCount = Number(copied?.Count ?? 0n)
   return { ...range, rowCount, rows: rowCount === 0 ? noRows : await readFile(path) }
 }

@@ -2,7 +2,7 @@
  * Whether a process that left a trace still runs. A pid alone is used again, in containers nearly
  * always, so traces also name when the process started.
  */
-import { readFileSync } from 'node:fs'
+import { readFileSync, readlinkSync } from 'node:fs'
 
 /**
  * When a process started, in the kernel's ticks after boot (field 22 of `/proc/<pid>/stat`). Null when it
@@ -29,4 +29,15 @@ export function isRunning(pid: number, startTicks: string | null): boolean {
   }
   const found = startTicksOf(pid)
   return startTicks === null || found === null || found === startTicks
+}
+
+/** Where the pids of this process mean something: its pid namespace; empty where there is no /proc. */
+export function pidNamespace(): string {
+  try {
+    // `pid:[4026531836]`
+    return readlinkSync('/proc/self/ns/pid').replaceAll(/\D/g, '')
+  } catch {
+    // Not Linux.
+    return ''
+  }
 }

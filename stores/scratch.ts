@@ -5,7 +5,7 @@
 import { access, constants, mkdir, readdir, rm, statfs } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { isRunning, startTicksOf } from './process-identity.ts'
+import { isRunning, pidNamespace, startTicksOf } from './process-identity.ts'
 import { randomName } from './unique.ts'
 
 const memoryFileSystem = '/dev/shm'
@@ -21,7 +21,8 @@ export async function openScratch(): Promise<Scratch> {
   const parent = await scratchParent()
   await removeStale(parent)
   const start = startTicksOf(process.pid) ?? '0'
-  const directory = join(parent, `millrace-${process.pid}-${start}-${randomName()}`)
+  const name = `millrace-${pidNamespace() || 0}-${process.pid}-${start}-${randomName()}`
+  const directory = join(parent, name)
   await mkdir(directory, { mode: 0o700 })
   return {
     directory,
@@ -51,9 +52,10 @@ async function scratchParent(): Promise<string> {
 
 async function removeStale(parent: string): Promise<void> {
   for (const name of await readdir(parent)) {
-    const [, pid, start] = /^millrace-(\d+)-(\d+)-[0-9a-f]+$/.exec(name) ?? []
+    const [, space, pid, start] = /^millrace-(\d+)-(\d+)-(\d+)-[0-9a-f]+$/.exec(name) ?? []
     if (pid === undefined || start === undefined) continue
-    if (isRunning(Number(pid), start)) continue
+    // Containers may share this memory: whether a process of another one runs cannot be asked here.
+    if (space !== (pidNamespace() || '0') || isRunning(Number(pid), start)) continue
     // Another process may be removing the same folder, or it may belong to another user.
     await rm(join(parent, name), { recursive: true, force: true }).catch(() => {})
   }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { MillraceError } from '../../core/errors.ts'
@@ -262,6 +262,23 @@ describe('the hot store', () => {
     stop.abort()
     await running
     expect(await speed.lakeOffsets('http', 'curated')).toEqual(new Map())
+  })
+
+  it('gets its rows when somebody has taken the folder in memory away', async () => {
+    let hasRemoved = false
+    const afterStep = (_: string, step: SpeedStep) => {
+      if (step !== 'enriched' || hasRemoved) return
+      hasRemoved = true
+      const memory = existsSync('/dev/shm') ? readdirSync('/dev/shm') : []
+      for (const name of memory) {
+        if (name.startsWith('millrace-') && name.includes(`-${process.pid}-`))
+          rmSync(join('/dev/shm', name), { recursive: true })
+      }
+    }
+    await speed.produce('logs', 0, [good(1), 'bad', good(2)])
+    await speed.runToEnd({ afterStep })
+    expect(hasRemoved).toBe(true)
+    await expectConserved(3)
   })
 
   it('is continued where it ended when it outlives the process', async () => {

@@ -5,10 +5,10 @@
  * process is never mistaken for a dead one; elsewhere only the sign of life counts.
  */
 import { randomUUID } from 'node:crypto'
-import { readFileSync, readlinkSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import type { Clock } from '../clock.ts'
-import { isRunning, startTicksOf } from '../process-identity.ts'
+import { isRunning, pidNamespace, startTicksOf } from '../process-identity.ts'
 import { type LogDatabase, type LogStore, leaseKey } from './embedded-database.ts'
 import type { Topic } from './embedded-topics.ts'
 import type { Assignment } from './port.ts'
@@ -145,7 +145,7 @@ function placeOfPids(): string {
   return [
     hostname(),
     textOr('', () => readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()),
-    textOr('', () => readlinkSync('/proc/self/ns/pid')),
+    pidNamespace(),
   ].join(' ')
 }
 
