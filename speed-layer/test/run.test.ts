@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { MillraceError } from '../../core/errors.ts'
 import { loadPipelines } from '../../stores/pipelines.ts'
+import { pidNamespace } from '../../stores/process-identity.ts'
 import { storageWith } from '../../stores/test/lake/lake-fixture.ts'
 import type { SpeedStep } from '../context.ts'
 import { SpeedProgress } from '../progress.ts'
@@ -269,10 +270,10 @@ describe('the hot store', () => {
     const afterStep = (_: string, step: SpeedStep) => {
       if (step !== 'enriched' || hasRemoved) return
       hasRemoved = true
+      const mine = `millrace-${pidNamespace()}-${process.pid}-`
       const memory = existsSync('/dev/shm') ? readdirSync('/dev/shm') : []
       for (const name of memory) {
-        if (name.startsWith('millrace-') && name.includes(`-${process.pid}-`))
-          rmSync(join('/dev/shm', name), { recursive: true })
+        if (name.startsWith(mine)) rmSync(join('/dev/shm', name), { recursive: true })
       }
     }
     await speed.produce('logs', 0, [good(1), 'bad', good(2)])
