@@ -8,8 +8,6 @@ interface ViewName {
   readonly view: string
 }
 
-export type BatchTelemetry = ReturnType<typeof batchTelemetry>
-
 export const batchTelemetryOf = oncePerTelemetry(batchTelemetry)
 
 function batchTelemetry({ logger, registry }: Telemetry) {

@@ -169,7 +169,9 @@ test('a record that is too large is skipped and counted, the lines around it arr
   await writeFile(room.path('a.log'), `a\nb\n${'x'.repeat(21)}\nc\nd\n`)
   await untilLines(room.log, ['a', 'b', 'c', 'd'])
   expect(room.log.lines()).toEqual(['a', 'b', 'c', 'd'])
-  const metric = await telemetry.registry.getSingleMetric('millrace_shipper_records_dropped_total')?.get()
+  const metric = await telemetry.registry
+    .getSingleMetric('millrace_shipper_records_dropped_total')
+    ?.get()
   expect(metric?.values[0]?.value).toBe(1)
 })
 

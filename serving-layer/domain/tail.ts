@@ -40,12 +40,6 @@ export function cutTail(tail: Tail, batch: Offsets): TailChange {
   }
 }
 
-/** Where the tail ends: the lake offsets that the view's answers include. */
-export function tailEnd(tail: Tail): Offsets {
-  const last = tail.segments.at(-1)
-  return last === undefined ? tail.from : last.until
-}
-
 /**
  * The id up to which segments are joined into one once there are more than `segmentsMax`, so that a
  * batch layer that stands still does not make answers slower and slower. The newest half stays

@@ -27,7 +27,6 @@ export interface StageRequest {
   readonly partitionColumns: readonly string[]
   /** Columns to sort by, so that statistics are narrow and pages compress. */
   readonly sortBy?: readonly string[]
-  readonly rowGroupRowsMax?: number
 }
 
 /** Hashing and moving this many files at once. */
@@ -82,14 +81,13 @@ async function copyInto(
   folder: string,
   request: StageRequest,
 ): Promise<WrittenFile[]> {
-  const { partitionColumns, rowGroupRowsMax } = request
+  const { partitionColumns } = request
   const isPartitioned = partitionColumns.length > 0
   const target = isPartitioned ? folder : join(folder, `part-${uuidV7(Date.now())}.parquet`)
   const options = [
     'FORMAT parquet',
     'COMPRESSION snappy',
     'RETURN_STATS',
-    ...(rowGroupRowsMax === undefined ? [] : [`ROW_GROUP_SIZE ${rowGroupRowsMax}`]),
     ...(isPartitioned
       ? [
           `PARTITION_BY (${partitionColumns.map(quoteIdentifier).join(', ')})`,

@@ -106,7 +106,7 @@ export interface LakeTable {
   replace(request: ReplaceRequest): Promise<CommitOutcome>
   /** Adds columns that are missing, by a metadata commit; files without them read as NULL. */
   addColumns(columns: readonly Column[]): Promise<void>
-  /** DuckDB-readable paths of a snapshot's files that can hold rows matching the pruning. */
+  /** DuckDB-readable paths of these files, in their order. */
   readablePaths(files: readonly DataFile[]): Promise<string[]>
   /**
    * Deletes files that no version younger than `retentionMs` names, and log entries older than the newest

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { noOffsets, type Offsets, sameOffsets } from '../../../core/offsets.ts'
-import { cutTail, joinSegments, joinThrough, type Tail, tailEnd } from '../../domain/tail.ts'
+import { cutTail, joinSegments, joinThrough, type Tail } from '../../domain/tail.ts'
 
 const at = (a: number, b: number): Offsets =>
   new Map([
@@ -59,3 +59,9 @@ it('joins older segments without moving where the tail ends', () => {
   )
   fc.assert(property)
 })
+
+/** Where the tail ends: the lake offsets that the view's answers include. */
+function tailEnd(tail: Tail): Offsets {
+  const last = tail.segments.at(-1)
+  return last === undefined ? tail.from : last.until
+}

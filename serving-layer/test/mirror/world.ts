@@ -203,7 +203,7 @@ export async function textRows(
   sql: string,
 ): Promise<string[]> {
   const lines = await rows(`SELECT CAST(answer AS VARCHAR) AS line FROM (${sql}) AS answer`)
-  return lines.map(({ line }) => line).sort()
+  return lines.map(({ line }) => line).sort((a, b) => (a < b ? -1 : 1))
 }
 
 /** Deterministic rows of http_logs: each seventh offset has none, as if its record had been rejected. */
