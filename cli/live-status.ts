@@ -8,7 +8,7 @@ export interface PipelineLine {
   readonly freshnessMs: number | null
   readonly batchAgeMs: number | null
   readonly rejectedCount: bigint
-  /** Why it does not move; null when it does. */
+  /** What fails, for good or until it is tried again; null when nothing does. */
   readonly failure: string | null
 }
 
@@ -26,7 +26,7 @@ export class Rates {
 }
 
 export function statusLine(line: PipelineLine, rate: number): string {
-  if (line.failure !== null) return `${line.name}: stopped: ${line.failure}`
+  if (line.failure !== null) return `${line.name}: failing: ${line.failure}`
   const parts = [
     `${line.name.padEnd(12)} ${rate.toFixed(0).padStart(7)} events/s`,
     `lag ${line.lagRecords}`,

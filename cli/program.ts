@@ -106,7 +106,7 @@ function addTools(program: Command): void {
     .option('--seed <number>', 'the same seed gives the same events', wholeNumber, 1)
     .option('--late <share>', 'share of events that come minutes to hours late', share, 0)
     .option('--malformed <share>', 'share of lines that are spoiled', share, 0)
-    .option('--burst <factor>', 'five seconds of every minute at this many times the rate', Number)
+    .option('--burst <factor>', 'five seconds of every minute at this many times the rate', factor)
     .addOption(new Option('--to <place>', 'where to').choices(['log', 'files']).default('log'))
     .option('--dir <directory>', 'folder for --to files; <data>/logs when absent')
     .addOption(configOption())
@@ -129,6 +129,14 @@ function wholeNumber(text: string): number {
   const value = Number(text)
   if (!Number.isSafeInteger(value) || value < 0) {
     throw new InvalidArgumentError('Expected a whole number from 0.')
+  }
+  return value
+}
+
+function factor(text: string): number {
+  const value = Number(text)
+  if (!(value > 0 && value <= 1000)) {
+    throw new InvalidArgumentError('Expected a number above 0, at most 1000.')
   }
   return value
 }

@@ -5,31 +5,33 @@ import type { Environment } from './config/located-yaml.ts'
 import { type FilebeatConfig, parseFilebeatConfig, topicsOf } from './config.ts'
 import { runShipper, type ShipperContext } from './run.ts'
 
-export interface ShipOptions extends Omit<ShipperContext, 'config'> {
-  /** Path of the filebeat.yml. */
-  readonly configPath: string
-  /** Values for `${NAME}` in it. */
-  readonly environment: Environment
+export interface ShipOptions extends ShipperContext {
   /** How many partitions a topic of the configuration has, or is made with. */
   readonly partitionsOf: (topic: string) => number
 }
 
 /**
- * Reads the configuration, makes sure of its topics and ships until `signal` aborts. Throws
- * SHIPPER_CONFIG_INVALID with every problem of the file, TOPIC_MISMATCH, and what {@link runShipper}
- * throws.
+ * Makes sure of the configuration's topics and ships until `signal` aborts. Throws TOPIC_MISMATCH and
+ * what {@link runShipper} throws.
  */
 export async function shipMain(options: ShipOptions, signal: AbortSignal): Promise<void> {
-  const { configPath, environment, partitionsOf, ...context } = options
-  const config = await loadFilebeatConfig(configPath, environment)
-  for (const topic of topicsOf(config)) {
+  const { partitionsOf, ...context } = options
+  for (const topic of topicsOf(context.config)) {
     await context.eventLog.ensureTopic(topic, partitionsOf(topic))
   }
-  await runShipper({ ...context, config }, signal)
+  await runShipper(context, signal)
 }
 
-/** Throws SHIPPER_CONFIG_INVALID when the file is missing or has problems. */
-async function loadFilebeatConfig(file: string, environment: Environment): Promise<FilebeatConfig> {
+/**
+ * Reads a filebeat.yml, before anything is opened. Throws SHIPPER_CONFIG_INVALID with every problem of
+ * the file, or when it is missing.
+ *
+ * @param environment Values for `${NAME}` in it.
+ */
+export async function loadFilebeatConfig(
+  file: string,
+  environment: Environment,
+): Promise<FilebeatConfig> {
   try {
     return parseFilebeatConfig(await readFile(file, 'utf8'), { file, environment })
   } catch (error) {

@@ -1,5 +1,5 @@
 /** `millrace ship`: the filebeat-shim alone, in a process of its own. */
-import { shipMain } from '../../filebeat-shim/main.ts'
+import { loadFilebeatConfig, shipMain } from '../../filebeat-shim/main.ts'
 import { systemClock } from '../../stores/clock.ts'
 import { openEmbeddedEventLog } from '../../stores/event-log/embedded.ts'
 import { createTelemetry } from '../../stores/telemetry.ts'
@@ -19,6 +19,7 @@ export async function runShip(options: ShipOptions): Promise<void> {
   const places = dataPlaces(settings.dataDirectory)
   const signal = stopOnSignals()
   const pipelines = await openPipelines(settings, undefined)
+  const config = await loadFilebeatConfig(options.filebeat, shipperEnvironment(settings))
   // Two shippers with one registry would send every line twice.
   await using _lock = await lockDataDirectory(settings, { name: 'ship', purpose: 'millrace ship' })
   await using eventLog = await openEmbeddedEventLog({
@@ -27,8 +28,7 @@ export async function runShip(options: ShipOptions): Promise<void> {
   })
   await shipMain(
     {
-      configPath: options.filebeat,
-      environment: shipperEnvironment(settings),
+      config,
       partitionsOf: partitionsByTopic(pipelines),
       eventLog,
       registryPath: places.registry,

@@ -1,7 +1,8 @@
 /** `millrace up`: all layers in one process. */
 import { runBatchLayer } from '../../batch-layer/run.ts'
 import type { LoadedPipeline } from '../../core/pipeline.ts'
-import { shipMain } from '../../filebeat-shim/main.ts'
+import type { FilebeatConfig } from '../../filebeat-shim/config.ts'
+import { loadFilebeatConfig, shipMain } from '../../filebeat-shim/main.ts'
 import { SpeedProgress } from '../../speed-layer/progress.ts'
 import { runSpeedLayer } from '../../speed-layer/run.ts'
 import { systemClock } from '../../stores/clock.ts'
@@ -41,6 +42,8 @@ export async function runUp(options: UpOptions): Promise<void> {
     display.say('Ending: draining what was read. Ctrl-C again ends at once.'),
   )
   const pipelines = await openPipelines(settings, options.pipelines)
+  const environment = shipperEnvironment(settings)
+  const demo = options.demo ? await loadFilebeatConfig(demoFilebeat, environment) : null
   await using stack = new AsyncDisposableStack()
   stack.use(await lockDataDirectory(settings, { name: 'up', purpose: 'millrace up' }))
   const { telemetry } = display
@@ -51,7 +54,7 @@ export async function runUp(options: UpOptions): Promise<void> {
   const progress = new SpeedProgress()
   const speed = startSpeed(parts, group, progress)
   const batch = await startBatch(parts, group, stack)
-  const sources = options.demo === true ? await startDemo(parts, group, stack) : []
+  const sources = demo === null ? [] : await startDemo(parts, demo, group, stack)
   display.start({
     url: serving.url,
     dataDirectory: dataPlaces(settings.dataDirectory).root,
@@ -97,14 +100,18 @@ async function startBatch(parts: Parts, group: LayerGroup, stack: AsyncDisposabl
 }
 
 /** Generated log files, and the shipper that tails them. */
-async function startDemo(parts: Parts, group: LayerGroup, stack: AsyncDisposableStack) {
+async function startDemo(
+  parts: Parts,
+  config: FilebeatConfig,
+  group: LayerGroup,
+  stack: AsyncDisposableStack,
+) {
   const { settings, pipelines, eventLog, telemetry } = parts
   stack.use(await lockDataDirectory(settings, { name: 'ship', purpose: 'millrace up --demo' }))
   const shipper = group.start((signal) =>
     shipMain(
       {
-        configPath: demoFilebeat,
-        environment: shipperEnvironment(settings),
+        config,
         partitionsOf: partitionsByTopic(pipelines),
         eventLog,
         registryPath: dataPlaces(settings.dataDirectory).registry,

@@ -21,7 +21,7 @@ describe('statusLine', () => {
 
   it('says why a pipeline does not move', () => {
     expect(statusLine({ ...line, failure: 'The disk is full.' }, 0)).toBe(
-      'http_logs: stopped: The disk is full.',
+      'http_logs: failing: The disk is full.',
     )
   })
 })

@@ -1,7 +1,7 @@
 /** The command as people call it: real processes, an own data directory and port for each test. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -162,6 +162,21 @@ describe('millrace', () => {
     expect(code).toBe(1)
     expect(errors).toContain("millrace.yml:1: There is no setting 'spede'. Did you mean 'speed'?")
     expect(errors).toContain('millrace.yml:3: Setting \'batch.intervalMs\' is "soon", expected')
+  })
+
+  it('starts nothing with a filebeat.yml that has problems', async () => {
+    const file = join(folder, 'filebeat.yml')
+    writeFileSync(file, 'filebeat.inputs:\n  - type: lgo\noutput.kafka:\n  topic: logs_raw\n')
+    const { code, errors } = await run(['ship', '-c', file])
+    expect(code).toBe(1)
+    expect(errors).toContain("filebeat.yml:2: Input type 'lgo' is not supported")
+    expect(existsSync(join(folder, 'data'))).toBe(false)
+  })
+
+  it('refuses a burst that is no number', async () => {
+    const { code, errors } = await run(['produce', 'http_logs', '--burst', 'x', '--count', '1'])
+    expect(code).toBe(1)
+    expect(errors).toContain('Expected a number above 0')
   })
 
   it('says that a data directory cannot be written', async () => {
