@@ -26,6 +26,7 @@ import type { Database, Session } from '../../stores/engine/duckdb.ts'
 import type { HotRange } from '../../stores/hot-store/port.ts'
 import type { PipelineTables } from '../../stores/lake/pipeline-tables.ts'
 import { filesHaveColumns, pruneFiles, scanSql } from '../../stores/lake/scan.ts'
+import { lakeFileError } from '../../stores/lake/storage-errors.ts'
 import type { DataFile, LakeCommit, LakeSnapshot, LakeTable } from '../../stores/lake/types.ts'
 import { restoreScratch } from '../../stores/scratch.ts'
 import {
@@ -37,7 +38,13 @@ import {
   readableRawSql,
   recentTable,
 } from './relations.ts'
-import { type Adopt, type FoldStep, ViewMirror } from './view-mirror.ts'
+import {
+  type Adopt,
+  type FoldStep,
+  type LakeRows,
+  type PublishedPart,
+  ViewMirror,
+} from './view-mirror.ts'
 
 export interface PipelineMirrorOptions {
   readonly database: Database
@@ -45,6 +52,13 @@ export interface PipelineMirrorOptions {
   readonly tables: PipelineTables
   readonly scratchDirectory: string
   readonly tailSegmentsMax: number
+}
+
+/** Before the first curated snapshot a tail is empty, and nothing asks for its rows. */
+const noLakeRows: LakeRows = {
+  version: -1,
+  offsets: noOffsets,
+  rowsSince: () => Promise.reject(new Error('No rows are needed before the first snapshot.')),
 }
 
 interface VisibleState {
@@ -76,7 +90,11 @@ export class PipelineMirror {
       views.push(new ViewMirror(view, await options.tables.view(view)))
     }
     const mirror = new PipelineMirror(options, views)
-    await mirror.#load()
+    try {
+      await mirror.#load()
+    } catch (error) {
+      throw lakeFileError(error, mirror.name)
+    }
     return mirror
   }
 
@@ -105,11 +123,10 @@ export class PipelineMirror {
       `INSERT INTO ${pipelineCoverage} VALUES (${quoteLiteral(this.name)}, '{}', '{}', NULL)`,
     )
     // The published parts first: the curated version read after them covers their offsets.
-    await this.#publishNewParts({
-      version: -1,
-      offsets: noOffsets,
-      rowsSince: () => Promise.reject(new Error('No rows are needed before the first snapshot.')),
-    })
+    for (const view of this.views) {
+      const part = await view.newPart()
+      if (part !== null) await this.#publish(view, part, noLakeRows)
+    }
     await this.#loadSnapshot(await this.#options.tables.curated.refresh())
     for (const { view, batch } of this.views) this.#requireLakeHas(view.name, batch)
     await this.#applyLakeOnlyTables()
@@ -160,33 +177,41 @@ export class PipelineMirror {
 
   /** Follows the views' tables. Returns whether a published part was replaced. */
   async applyBatch(): Promise<boolean> {
-    return await this.#publishNewParts({
-      version: this.#curated.version,
-      offsets: this.#curated.offsets,
-      rowsSince: (from) => this.#rowsSince(this.#curated, from),
-    })
+    let isChanged = false
+    const failures: unknown[] = []
+    for (const view of this.views) {
+      try {
+        isChanged = (await this.#publishNewPart(view)) || isChanged
+      } catch (error) {
+        // The other views are none the worse for it.
+        failures.push(error)
+      }
+    }
+    if (failures.length > 0) throw failures[0]
+    return isChanged
   }
 
-  async #publishNewParts(lake: Parameters<ViewMirror['publish']>[2]): Promise<boolean> {
-    let isChanged = false
-    for (const view of this.views) {
-      const part = await view.newPart()
-      if (part === null) continue
-      if (lake.version >= 0 && !covers(lake.offsets, part.snapshot.offsets)) {
-        // The batch layer reads versions that this process has not applied yet.
-        await this.applyLake()
-        this.#requireLakeHas(view.view.name, part.snapshot.offsets)
-        return await this.applyBatch()
-      }
-      let adopt: Adopt = () => {}
-      await this.#options.database.transaction(async (session) => {
-        adopt = await view.publish(session, part, lake)
-        await this.#writeObject(session, view.view.name, part.snapshot)
-      })
-      adopt()
-      isChanged = true
+  async #publishNewPart(view: ViewMirror): Promise<boolean> {
+    const part = await view.newPart()
+    if (part === null) return false
+    if (!covers(this.#curated.offsets, part.snapshot.offsets)) {
+      // The batch layer reads versions that this process has not applied yet.
+      await this.applyLake()
+      this.#requireLakeHas(view.view.name, part.snapshot.offsets)
     }
-    return isChanged
+    const { version, offsets } = this.#curated
+    const rowsSince = (from: Offsets) => this.#rowsSince(this.#curated, from)
+    await this.#publish(view, part, { version, offsets, rowsSince })
+    return true
+  }
+
+  async #publish(view: ViewMirror, part: PublishedPart, lake: LakeRows): Promise<void> {
+    let adopt: Adopt = () => {}
+    await this.#options.database.transaction(async (session) => {
+      adopt = await view.publish(session, part, lake)
+      await this.#writeObject(session, view.view.name, part.snapshot)
+    })
+    adopt()
   }
 
   /** New curated versions: partials of their rows join each tail and the rows leave the recent table. */
