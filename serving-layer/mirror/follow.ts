@@ -41,18 +41,26 @@ const retryDelayMs = 500
 export async function followPipeline(context: FollowContext, signal: AbortSignal): Promise<void> {
   let lookAgainMs = 0
   while (!signal.aborted) {
-    try {
-      await applyHotRows(context, signal)
-      const now = context.clock.now()
-      // A clock that was set back must not stop the looking.
-      if (now >= lookAgainMs || lookAgainMs - now > context.settings.lakePollIntervalMs) {
-        await applyLakeAndBatch(context)
-        lookAgainMs = now + context.settings.lakePollIntervalMs
-      }
-    } catch (error) {
-      context.onFailure(error)
-      await context.clock.sleep(retryDelayMs, signal)
+    let isDone = await succeeds(context, () => applyHotRows(context, signal))
+    const now = context.clock.now()
+    // A clock that was set back must not stop the looking.
+    if (now >= lookAgainMs || lookAgainMs - now > context.settings.lakePollIntervalMs) {
+      // After a failure too: the lake brings the rows as well, and gives the memory of recent ones back.
+      const isLakeRead = await succeeds(context, () => applyLakeAndBatch(context))
+      if (isLakeRead) lookAgainMs = now + context.settings.lakePollIntervalMs
+      isDone &&= isLakeRead
     }
+    if (!isDone) await context.clock.sleep(retryDelayMs, signal)
+  }
+}
+
+async function succeeds(context: FollowContext, work: () => Promise<void>): Promise<boolean> {
+  try {
+    await work()
+    return true
+  } catch (error) {
+    context.onFailure(error)
+    return false
   }
 }
 

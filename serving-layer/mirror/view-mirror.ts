@@ -22,6 +22,13 @@ export interface FoldStep {
   readonly rows: string
 }
 
+/** A curated version; `rowsSince` gives its rows from some offsets on, as a parenthesised SELECT. */
+export interface LakeRows {
+  readonly version: number
+  readonly offsets: Offsets
+  readonly rowsSince: (from: Offsets) => Promise<string>
+}
+
 /** What a published version does to the view, decided before the transaction begins. */
 export interface PublishedPart {
   readonly snapshot: LakeSnapshot
@@ -61,11 +68,11 @@ export class ViewMirror {
     return { snapshot, paths: await this.#table.readablePaths(snapshot.files) }
   }
 
-  /** Replaces the published part; `rowsSince` gives the lake's rows from some offsets on. */
+  /** Replaces the published part and what the tail has of it. */
   async publish(
     session: Session,
     { snapshot, paths }: PublishedPart,
-    lake: { version: number; offsets: Offsets; rowsSince: (from: Offsets) => Promise<string> },
+    lake: LakeRows,
   ): Promise<Adopt> {
     await this.#replaceBatchPart(session, paths)
     const change = cutTail(this.#tail, snapshot.offsets)
@@ -83,10 +90,7 @@ export class ViewMirror {
   }
 
   /** Computes the whole tail again from the lake's rows. */
-  async rebuildTail(
-    session: Session,
-    lake: { version: number; offsets: Offsets; rowsSince: (from: Offsets) => Promise<string> },
-  ): Promise<Adopt> {
+  async rebuildTail(session: Session, lake: LakeRows): Promise<Adopt> {
     const tail = await this.#replaceTail(session, this.#batch, lake)
     return () => {
       this.#tail = tail
@@ -104,11 +108,7 @@ export class ViewMirror {
     }
   }
 
-  async #replaceTail(
-    session: Session,
-    from: Offsets,
-    lake: { version: number; offsets: Offsets; rowsSince: (from: Offsets) => Promise<string> },
-  ): Promise<Tail> {
+  async #replaceTail(session: Session, from: Offsets, lake: LakeRows): Promise<Tail> {
     const table = tailTable(this.view)
     await session.run(`CREATE OR REPLACE TABLE ${table} AS SELECT * FROM ${table} WHERE false`)
     if (covers(from, lake.offsets)) return { from, segments: [] }

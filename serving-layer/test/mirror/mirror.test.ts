@@ -125,6 +125,17 @@ it('goes on when its folder in memory is taken away', async () => {
   expect(world.failures).toEqual([])
 })
 
+it('follows the lake while the hot store cannot be read', async () => {
+  await using world = await World.create(loaded)
+  await using mirror = await world.openMirror()
+  world.hotStore.read = () => Promise.reject(new Error('The hot store is away.'))
+  await world.append(0, 50)
+  await world.commit([0])
+  await becomesVisible(mirror, world.ends)
+  for (const _ of loaded.views) await checkOneView(world, mirror)
+  expect(world.failures.length).toBeGreaterThan(0)
+})
+
 describe('a view that is published beyond what the lake has', () => {
   const beyond: Offsets = new Map([[0, 80n]])
 
@@ -145,11 +156,16 @@ describe('a view that is published beyond what the lake has', () => {
     await world.append(0, 50)
     await becomesVisible(mirror, world.ends)
     await world.publish(loaded.views[0]!, beyond)
+    await world.publish(loaded.views[1]!, world.lake)
     await expect
       .poll(() => world.failures.length, { timeout: 10_000, interval: 5 })
       .toBeGreaterThan(0)
     expect(world.failures[0]).toMatchObject({ code: 'COVERAGE_HOLE' })
     for (const _ of loaded.views) await checkOneView(world, mirror)
+    // The others are none the worse for it.
+    await expect
+      .poll(() => mirror.status()[0]?.batch.get(loaded.views[1]!.name), { timeout: 10_000 })
+      .toEqual(world.lake)
     // Once the lake has the rows the view is taken.
     await world.commit([0])
     await expect
