@@ -5,11 +5,11 @@
 import { covers, noOffsets, type Offsets, offsetOf, offsetsPredicate } from '../core/offsets.ts'
 import { type LoadedPipeline, rawColumns, rejectedColumns, tablePaths } from '../core/pipeline.ts'
 import { quoteIdentifier } from '../core/sql.ts'
+import { parsedColumns } from '../core/transform/parse-sql.ts'
 import type { Database } from '../stores/engine/duckdb.ts'
 import { stageParquet } from '../stores/lake/staging.ts'
 import type { LakeStorage } from '../stores/lake/storage.ts'
 import type { DataFile, LakeTable } from '../stores/lake/types.ts'
-import { parsedColumns } from './domain/parse-sql.ts'
 import { OffsetsMoved } from './offsets-moved.ts'
 import { type Pending, pendingRows } from './pending.ts'
 

@@ -2,8 +2,8 @@
 import type { Offsets } from '../core/offsets.ts'
 import type { LoadedPipeline } from '../core/pipeline.ts'
 import { type Column, quoteIdentifier } from '../core/sql.ts'
+import { parsedColumns } from '../core/transform/parse-sql.ts'
 import type { Session } from '../stores/engine/duckdb.ts'
-import { parsedColumns } from './domain/parse-sql.ts'
 
 /** Two tables that hold the rows of one or more micro-batches. */
 export interface Segment {

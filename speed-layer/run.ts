@@ -2,18 +2,14 @@
  * The speed layer: for each pipeline, poll the log, parse, enrich, show the rows at once, and bring
  * them to the lake. It knows rows, not views.
  */
-import { join } from 'node:path'
-import { MillraceError } from '../core/errors.ts'
 import type { LoadedPipeline } from '../core/pipeline.ts'
-import { quoteIdentifier, quoteLiteral } from '../core/sql.ts'
 import { Database } from '../stores/engine/duckdb.ts'
-import { DuckDbSqlParser } from '../stores/engine/duckdb-sql-parser.ts'
+import { loadEnrichment } from '../stores/enrichment.ts'
 import type { Assignment } from '../stores/event-log/port.ts'
 import { openPipelineTables } from '../stores/lake/pipeline-tables.ts'
 import { loadMacros } from '../stores/pipelines.ts'
 import { openScratch } from '../stores/scratch.ts'
 import type { SpeedContext } from './context.ts'
-import { enrichSql } from './domain/enrich-sql.ts'
 import { retryDelayMs } from './domain/linger.ts'
 import type { LakeTables } from './lake-commit.ts'
 import { isOutOfMemory, isRetryable } from './lake-writer.ts'
@@ -49,12 +45,13 @@ async function runPipeline(
   signal: AbortSignal,
 ): Promise<void> {
   const { pipeline } = shared.loaded
+  const { sqlDirectory = defaultSqlDirectory } = context
   try {
     await context.eventLog.ensureTopic(pipeline.topic, pipeline.partitions)
     const parts: PipelineParts = {
       ...shared,
       tables: await openTables(context, shared.loaded, shared.database),
-      enrich: await loadEnrichment(context, shared.loaded, shared.database),
+      enrich: await loadEnrichment(shared.database, shared.loaded, sqlDirectory),
     }
     await context.eventLog.join(
       pipeline.topic,
@@ -158,29 +155,4 @@ async function openTables(
   // A pipeline that has gained columns since: other readers of the table learn of them from its log.
   await tables.curated.addColumns(loaded.curatedColumns)
   return tables
-}
-
-/** Loads the reference tables, once, and prepares `curated.sql`. */
-async function loadEnrichment(
-  { sqlDirectory = defaultSqlDirectory }: SpeedContext,
-  loaded: LoadedPipeline,
-  database: Database,
-) {
-  const references = new Map<string, string>()
-  for (const { name, path } of loaded.pipeline.references) {
-    const table = quoteIdentifier(`${loaded.pipeline.name}/reference/${name}`)
-    const file = quoteLiteral(join(sqlDirectory, loaded.pipeline.name, path))
-    const read = path.endsWith('.parquet') ? 'read_parquet' : 'read_csv'
-    try {
-      await database.run(`CREATE TABLE ${table} AS SELECT * FROM ${read}(${file})`)
-    } catch (cause) {
-      throw new MillraceError(
-        'PIPELINE_INVALID',
-        `The reference '${name}' of '${loaded.pipeline.name}' cannot be read: ${(cause as Error).message}`,
-        { cause },
-      )
-    }
-    references.set(name, `SELECT * FROM ${table}`)
-  }
-  return await enrichSql(loaded, new DuckDbSqlParser(database), references)
 }

@@ -6,10 +6,10 @@
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { quoteIdentifier, quoteLiteral } from '../../core/sql.ts'
+import { lineColumns } from '../../core/transform/parse-sql.ts'
 import { type ColumnValues, createTableOf } from '../../stores/engine/append-columns.ts'
 import type { Session } from '../../stores/engine/duckdb.ts'
 import type { RecordBatch } from '../../stores/event-log/port.ts'
-import { lineColumns } from '../domain/parse-sql.ts'
 import { coordinateValues } from './coordinates.ts'
 import { isShort, lineTableValues } from './line-table.ts'
 

@@ -3,12 +3,12 @@
  * does not give exactly one row, is rejected; the others get their rows all the same.
  */
 import { quoteIdentifier, quoteLiteral } from '../core/sql.ts'
-import type { Session } from '../stores/engine/duckdb.ts'
-import type { EnrichSql } from './domain/enrich-sql.ts'
-import type { Segment } from './pending.ts'
+import type { EnrichSql } from '../core/transform/enrich-sql.ts'
+import type { Session } from './engine/duckdb.ts'
 
 export interface EnrichRequest {
-  readonly segment: Segment
+  /** Tables of the micro-batch's rows, quoted: every record, parsed or not; and the rows of the events. */
+  readonly segment: { readonly parsedTable: string; readonly curatedTable: string }
   readonly batch: number
   readonly sql: EnrichSql
   /** The schema's columns and the coordinates, quoted. */

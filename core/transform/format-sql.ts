@@ -2,8 +2,8 @@
  * How the bytes of a record become the texts of its fields, for each record format. A record that
  * Filebeat wrapped in its JSON envelope is unwrapped first.
  */
-import type { RecordFormat } from '../../core/pipeline.ts'
-import { type Column, quoteIdentifier, quoteList, quoteLiteral } from '../../core/sql.ts'
+import type { RecordFormat } from '../pipeline.ts'
+import { type Column, quoteIdentifier, quoteList, quoteLiteral } from '../sql.ts'
 
 export interface FormatSql {
   /** A SELECT over `lines` that adds `_fields`; further columns of it are this format's own. */

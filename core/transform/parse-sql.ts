@@ -2,8 +2,8 @@
  * One SELECT from lines to parsed records: typed columns, and for a record that cannot become an
  * event the reason. Nothing in it can fail on a record's account.
  */
-import type { Pipeline } from '../../core/pipeline.ts'
-import { type Column, quoteIdentifier, quoteLiteral } from '../../core/sql.ts'
+import type { Pipeline } from '../pipeline.ts'
+import { type Column, quoteIdentifier, quoteLiteral } from '../sql.ts'
 import { fieldSql } from './field-sql.ts'
 import { formatSql } from './format-sql.ts'
 

@@ -1,10 +1,10 @@
 /**
- * `curated.sql` as the speed layer runs it: with the coordinates of each row carried through, so that
+ * `curated.sql` as the speed layer and a rebuild run it: with the coordinates of each row carried through, so that
  * a row that was lost or doubled is found, and with the partition columns added.
  */
-import { MillraceError } from '../../core/errors.ts'
-import type { LoadedPipeline } from '../../core/pipeline.ts'
-import { quoteIdentifier } from '../../core/sql.ts'
+import { MillraceError } from '../errors.ts'
+import type { LoadedPipeline } from '../pipeline.ts'
+import { quoteIdentifier } from '../sql.ts'
 import {
   type AstNode,
   columnReference,
@@ -15,8 +15,8 @@ import {
   statementOf,
   textOf,
   walk,
-} from '../../core/views/ast.ts'
-import type { SqlParser } from '../../core/views/sql-parser.ts'
+} from '../views/ast.ts'
+import type { SqlParser } from '../views/sql-parser.ts'
 
 export interface EnrichSql {
   /** A SELECT of the curated columns, in order, given a relation with the schema's and the coordinates. */

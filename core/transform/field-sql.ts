@@ -2,7 +2,7 @@
  * From the text of one field to its declared type, strictly: a text that does not say a value of the
  * type is found out, never rounded and never turned into NULL unnoticed.
  */
-import { type Column, quoteLiteral } from '../../core/sql.ts'
+import { type Column, quoteLiteral } from '../sql.ts'
 
 export interface FieldSql {
   /** The typed value; NULL where there is none or it does not fit. */
