@@ -23,6 +23,7 @@ interface TidyTable {
   readonly columns: readonly Column[]
   /** Only files of this snapshot are merged. */
   readonly newest: LakeSnapshot
+  readonly compression?: 'zstd'
 }
 
 /** Bounded by `compactionBytesMax` per table; trouble with one table is logged and passed over. */
@@ -36,7 +37,12 @@ export async function tidyTables(
   const views = await Promise.all(loaded.views.map((view) => tables.view(view)))
   const rowTables: TidyTable[] = [
     { table: tables.curated, columns: loaded.curatedColumns, newest: curated },
-    { table: tables.raw, columns: rawColumns, newest: await tables.raw.refresh() },
+    {
+      table: tables.raw,
+      columns: rawColumns,
+      newest: await tables.raw.refresh(),
+      compression: 'zstd',
+    },
     { table: tables.rejected, columns: rejectedColumns, newest: await tables.rejected.refresh() },
   ]
   for (const table of [...rowTables.map((one) => one.table), ...views]) {
@@ -63,15 +69,13 @@ async function vacuumTable(context: BatchContext, table: LakeTable): Promise<voi
   batchTelemetryOf(context.telemetry).tableVacuumed({ table: table.path, files })
 }
 
-async function compactTable(
-  context: BatchContext,
-  { table, columns, newest }: TidyTable,
-): Promise<void> {
+async function compactTable(context: BatchContext, { newest, ...shape }: TidyTable): Promise<void> {
+  const { table } = shape
   const groups = planCompaction(newest.files, context.settings)
   if (groups.length === 0) return
   const added: StagedFile[] = []
   for (const group of groups) {
-    added.push(...(await mergeFiles(context, { table, columns }, group)))
+    added.push(...(await mergeFiles(context, shape, group)))
   }
   const removed = groups.flat()
   // Commit point of the compaction: the same rows in fewer files. Readers that hold the old
@@ -98,7 +102,7 @@ async function compactTable(
 /** One folder's files as one file, rows in the order of their coordinates. */
 async function mergeFiles(
   context: BatchContext,
-  { table, columns }: Omit<TidyTable, 'newest'>,
+  { table, columns, compression }: Omit<TidyTable, 'newest'>,
   group: readonly DataFile[],
 ): Promise<StagedFile[]> {
   const { partitionColumns } = table.current()
@@ -109,6 +113,7 @@ async function mergeFiles(
       columns,
       partitionColumns,
       sortBy: ['_partition', '_offset'],
+      ...(compression === undefined ? {} : { compression }),
     }),
   )
 }

@@ -121,6 +121,7 @@ async function stageTable(
           `coalesce(_bytes, encode(_value)) AS value FROM ${records()} WHERE ${rows}`,
         columns: rawColumns,
         partitionColumns: [],
+        compression: 'zstd',
       })
     }
     if (table === tables.rejected) {

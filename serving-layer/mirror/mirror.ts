@@ -106,6 +106,8 @@ export class DuckDbMirror implements Mirror, AsyncDisposable {
       )
     }
     const mirror = new DuckDbMirror(context, { database, resources: opened.move(), mirrors })
+    // Known before the first hot rows come, so that those of a backlog are left to the lake.
+    await mirror.#readLogEnds()
     mirror.#follow()
     return mirror
   }
@@ -192,14 +194,17 @@ export class DuckDbMirror implements Mirror, AsyncDisposable {
   }
 
   async #followLogEnds(signal: AbortSignal): Promise<void> {
-    const { eventLog, clock } = this.#context
     while (!signal.aborted) {
-      for (const { pipeline } of this.pipelines) {
-        // Only lag depends on it: a log that cannot be asked leaves the last known end in place.
-        const bounds = await eventLog.bounds(pipeline.topic).catch(() => null)
-        if (bounds !== null) this.#logEnds.set(pipeline.name, bounds.latest)
-      }
-      await clock.sleep(logPollIntervalMs, signal)
+      await this.#context.clock.sleep(logPollIntervalMs, signal)
+      await this.#readLogEnds()
+    }
+  }
+
+  async #readLogEnds(): Promise<void> {
+    for (const { pipeline } of this.pipelines) {
+      // No answer depends on it: a log that cannot be asked leaves the last known end in place.
+      const bounds = await this.#context.eventLog.bounds(pipeline.topic).catch(() => null)
+      if (bounds !== null) this.#logEnds.set(pipeline.name, bounds.latest)
     }
   }
 

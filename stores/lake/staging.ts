@@ -27,6 +27,8 @@ export interface StageRequest {
   readonly partitionColumns: readonly string[]
   /** Columns to sort by, so that statistics are narrow and pages compress. */
   readonly sortBy?: readonly string[]
+  /** `snappy` when absent; `zstd` for long texts: a sixth of the size for no more time. */
+  readonly compression?: 'snappy' | 'zstd'
 }
 
 /** Hashing and moving this many files at once. */
@@ -81,12 +83,12 @@ async function copyInto(
   folder: string,
   request: StageRequest,
 ): Promise<WrittenFile[]> {
-  const { partitionColumns } = request
+  const { partitionColumns, compression = 'snappy' } = request
   const isPartitioned = partitionColumns.length > 0
   const target = isPartitioned ? folder : join(folder, `part-${uuidV7(Date.now())}.parquet`)
   const options = [
     'FORMAT parquet',
-    'COMPRESSION snappy',
+    `COMPRESSION ${compression}`,
     'RETURN_STATS',
     ...(isPartitioned
       ? [
