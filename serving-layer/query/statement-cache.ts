@@ -3,6 +3,7 @@ import { MillraceError } from '../../core/errors.ts'
 import { quoteLiteral } from '../../core/sql.ts'
 import type { Session } from '../../stores/engine/duckdb.ts'
 import { boundedSql, type LimitForm, limitForms, withoutEnd } from './bounded-sql.ts'
+import { quoteDefaultDatabase } from './default-database.ts'
 import {
   type CheckedStatement,
   checkStatement,
@@ -48,7 +49,8 @@ export class StatementCache {
     return prepared
   }
 
-  async #prepareNew(session: Session, sql: string): Promise<PreparedStatement> {
+  async #prepareNew(session: Session, written: string): Promise<PreparedStatement> {
+    const sql = quoteDefaultDatabase(written)
     const bytes = Buffer.byteLength(sql)
     if (bytes > this.#sqlBytesMax) {
       throw new MillraceError(
