@@ -6,7 +6,8 @@ import { offsetOf } from '../core/offsets.ts'
 import type { LoadedPipeline } from '../core/pipeline.ts'
 import { quoteIdentifier, quoteLiteral } from '../core/sql.ts'
 import type { EnrichSql } from '../core/transform/enrich-sql.ts'
-import { parsedColumns } from '../core/transform/parse-sql.ts'
+import { lineColumns, parsedColumns } from '../core/transform/parse-sql.ts'
+import { ColumnStatement } from '../stores/engine/column-statement.ts'
 import type { Session } from '../stores/engine/duckdb.ts'
 import { enrichmentInput, enrichRows } from '../stores/enrich-rows.ts'
 import type { RecordBatch } from '../stores/event-log/port.ts'
@@ -14,6 +15,7 @@ import type { HotRange } from '../stores/hot-store/port.ts'
 import { restoreScratch } from '../stores/scratch.ts'
 import type { SpeedSettings } from './config.ts'
 import { type LineRelation, lineRelation } from './lines/line-relation.ts'
+import { lineTableValues } from './lines/line-table.ts'
 import type { Segment } from './pending.ts'
 
 /** What it takes to process records of one pipeline. */
@@ -36,11 +38,46 @@ export async function parseRecords(
   batch: number,
   batches: readonly RecordBatch[],
 ): Promise<void> {
+  const count = batches.reduce((sum, batch) => sum + batch.count, 0)
+  if (count < processor.settings.fileRecordsMin) {
+    await insertSmall(processor, segment, batch, batches, count)
+    return
+  }
   const failure = await insertParsed(processor, segment, batch, batches, false)
   if (failure === null) return
   processor.onLinesReadAgain(failure)
   const again = await insertParsed(processor, segment, batch, batches, true)
   if (again !== null) throw new Error(`Records were lost on the way into DuckDB: ${again}`)
+}
+
+/** Without a table of lines and with a statement that stays planned: planning is most of the cost. */
+async function insertSmall(
+  processor: Processor,
+  segment: Segment,
+  batch: number,
+  batches: readonly RecordBatch[],
+  count: number,
+): Promise<void> {
+  segment.parseStatement ??= new ColumnStatement(lineColumns, (lines) =>
+    insertSql(processor, segment, lines, 'CAST($1 AS INTEGER)'),
+  )
+  const values = lineTableValues(batches, processor.settings.recordBytesMax)
+  await segment.parseStatement.run(processor.session, batch, count, values)
+}
+
+function insertSql(
+  { loaded, parse }: Pick<Processor, 'loaded' | 'parse'>,
+  segment: Segment,
+  lines: string,
+  batch: string,
+): string {
+  const columns = [...parsedColumns, ...loaded.pipeline.schema].map(({ name }) =>
+    quoteIdentifier(name),
+  )
+  return (
+    `INSERT INTO ${segment.parsedTable} ` +
+    `SELECT ${columns.join(', ')}, ${batch} FROM (${parse(lines)})`
+  )
 }
 
 /** @returns what went wrong with lines in a file, after which nothing was added; or null. */
@@ -64,12 +101,7 @@ async function insertParsed(
     if (isSingly) throw error
     return (error as Error).message
   }
-  const columns = [...parsedColumns, ...loaded.pipeline.schema].map(({ name }) =>
-    quoteIdentifier(name),
-  )
-  const insert =
-    `INSERT INTO ${segment.parsedTable} ` +
-    `SELECT ${columns.join(', ')}, ${batch} FROM (${parse(lines.sql)})`
+  const insert = insertSql({ loaded, parse }, segment, lines.sql, `${batch}`)
   if (!lines.usesFile) {
     await session.run(insert)
     return null

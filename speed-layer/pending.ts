@@ -3,6 +3,7 @@ import type { Offsets } from '../core/offsets.ts'
 import type { LoadedPipeline } from '../core/pipeline.ts'
 import { type Column, quoteIdentifier } from '../core/sql.ts'
 import { parsedColumns } from '../core/transform/parse-sql.ts'
+import type { ColumnStatement } from '../stores/engine/column-statement.ts'
 import type { Session } from '../stores/engine/duckdb.ts'
 
 /** Two tables that hold the rows of one or more micro-batches. */
@@ -11,6 +12,8 @@ export interface Segment {
   readonly parsedTable: string
   /** The rows of the events among them, quoted. */
   readonly curatedTable: string
+  /** What parses small micro-batches into this segment; null before the first. */
+  parseStatement: ColumnStatement | null
 }
 
 export interface Pending {
@@ -59,6 +62,7 @@ export async function dropPending(session: Session, pending: Pending): Promise<v
 }
 
 export async function dropSegment(session: Session, segment: Segment): Promise<void> {
+  segment.parseStatement?.close()
   await session.run(`DROP TABLE IF EXISTS ${segment.parsedTable}`)
   await session.run(`DROP TABLE IF EXISTS ${segment.curatedTable}`)
 }
@@ -78,7 +82,11 @@ export async function slimSegment(
 }
 
 /** SQL of some columns of the rows of all segments; there must be one segment at least. */
-export function pendingRows(pending: Pending, table: keyof Segment, columns: string): string {
+export function pendingRows(
+  pending: Pending,
+  table: 'parsedTable' | 'curatedTable',
+  columns: string,
+): string {
   const selects = pending.segments.map((segment) => `SELECT ${columns} FROM ${segment[table]}`)
   return `(${selects.join(' UNION ALL ')})`
 }
@@ -91,7 +99,7 @@ export async function createSegment(session: Session, loaded: LoadedPipeline): P
   const curatedTable = quoteIdentifier(`${name}/curated/${created}`)
   await createTable(session, parsedTable, [...parsedColumns, ...schema, batchColumn])
   await createTable(session, curatedTable, [...loaded.curatedColumns, batchColumn])
-  return { parsedTable, curatedTable }
+  return { parsedTable, curatedTable, parseStatement: null }
 }
 
 async function createTable(

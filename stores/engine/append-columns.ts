@@ -23,7 +23,7 @@ export type ColumnValues =
 /** DuckDB's vector size: the most rows of a chunk. */
 const chunkRowsMax = 2048
 
-const types: Readonly<Record<ColumnValues['type'], DuckDBType>> = {
+export const types: Readonly<Record<ColumnValues['type'], DuckDBType>> = {
   INTEGER,
   BIGINT,
   TIMESTAMPTZ,
@@ -78,6 +78,6 @@ function chunkOf(columns: readonly ColumnValues[], start: number, count: number)
   return chunk
 }
 
-function blobOf(bytes: Uint8Array | null): DuckDBValue {
+export function blobOf(bytes: Uint8Array | null): DuckDBValue {
   return bytes === null ? null : new DuckDBBlobValue(bytes)
 }
