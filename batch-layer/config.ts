@@ -43,6 +43,13 @@ export const batchSettings = z.strictObject({
     .describe(
       'Files that a newer version replaced are kept this long for queries that still read them, ms.',
     ),
+  rebuildChunkBytesMax: z
+    .int()
+    .min(1)
+    .default(16 * 1024 * 1024)
+    .describe(
+      'Files of raw that a rebuild reads at once, bytes as they lie in the lake; their rows take several times as much memory.',
+    ),
   threads: z
     .int()
     .min(1)

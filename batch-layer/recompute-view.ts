@@ -13,6 +13,8 @@ import { batchTelemetryOf } from './telemetry.ts'
 
 /** In the configuration of a view's table: when it was last recomputed from all rows, epoch ms. */
 const fullAtKey = 'millrace.fullAtMs'
+/** In the configuration of curated, and of a view computed from it: which rebuild gave the rows. */
+export const rebuildKey = 'millrace.rebuild'
 
 export interface ViewWork {
   readonly loaded: LoadedPipeline
@@ -37,6 +39,7 @@ export async function recomputeView(
     definitionHash: work.view.definitionHash,
     published: publishedView(published),
     curatedOffsets: work.curated.offsets,
+    curatedRebuild: work.curated.configuration[rebuildKey] ?? null,
     isFullAsked: work.isFullAsked,
     nowMs: context.clock.now(),
     fullIntervalMs: context.settings.fullIntervalMs,
@@ -60,6 +63,7 @@ async function recompute(
   signal?: AbortSignal,
 ): Promise<ViewOutcome> {
   const startMs = context.clock.now()
+  const rebuild = work.curated.configuration[rebuildKey]
   const partials = plan.kind === 'incremental' ? await table.readablePaths(published.files) : []
   const result = await recomputeRanges(context, work, { ranges: plan.ranges, partials, signal })
   const hasDiverged =
@@ -77,6 +81,7 @@ async function recompute(
     configuration: {
       [definitionHashKey]: work.view.definitionHash,
       ...(plan.kind === 'full' ? { [fullAtKey]: `${startMs}` } : {}),
+      ...(rebuild === undefined ? {} : { [rebuildKey]: rebuild }),
     },
     dataChange: true,
     operation: plan.kind === 'full' ? `FULL BATCH (${plan.reason})` : 'INCREMENTAL BATCH',
@@ -98,6 +103,7 @@ function publishedView({ configuration, offsets }: LakeSnapshot): PublishedView 
     definitionHash: configuration[definitionHashKey] ?? null,
     offsets,
     fullAtMs: fullAt === undefined ? null : Number(fullAt),
+    rebuild: configuration[rebuildKey] ?? null,
   }
 }
 

@@ -87,7 +87,10 @@ function chosenPipelines(pipelines: readonly LoadedPipeline[], options: BatchOpt
 }
 
 /** Two batches at a time would do the same work twice, and the slower one's would be dropped. */
-async function lockBatch(context: BatchContext, signal?: AbortSignal): Promise<AsyncDisposable> {
+export async function lockBatch(
+  context: BatchContext,
+  signal?: AbortSignal,
+): Promise<AsyncDisposable> {
   const deadlineMs = context.clock.now() + context.settings.lockWaitMs
   for (;;) {
     const outcome = await acquireProcessLock(context.lockDirectory, 'batch', 'a batch')

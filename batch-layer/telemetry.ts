@@ -54,6 +54,9 @@ function batchTelemetry({ logger, registry }: Telemetry) {
     checkpointFailed(table: string, error: unknown): void {
       logger.warn({ table, err: error }, 'A checkpoint could not be written; the next one will do.')
     },
+    rebuilt({ pipeline, curated, rejected, durationMs }: Rebuilt): void {
+      logger.info({ pipeline, curated, rejected, durationMs }, 'Rows were rebuilt from raw.')
+    },
     batchFailed(error: unknown): void {
       logger.error({ err: error }, 'The batch did not run; the next one tries again.')
     },
@@ -107,6 +110,13 @@ function batchMetrics(registry: Telemetry['registry']) {
     registers,
   })
   return { published, failed, diverged, duration, publishedAt, compacted, vacuumed }
+}
+
+interface Rebuilt {
+  readonly pipeline: string
+  readonly curated: object
+  readonly rejected: object
+  readonly durationMs: number
 }
 
 interface ViewPublished extends ViewName {

@@ -60,12 +60,16 @@ function addBatch(program: Command): void {
   command('schedule', 'run a batch at each interval until stopped')
     .addOption(pipelinesOption())
     .action(async (options) => (await import('./commands/batch.ts')).runBatchSchedule(options))
-  command('rebuild', 'recompute every view from all curated rows')
+  command('rebuild', 'compute the rows again from raw, then every view from all rows')
     .option('--pipeline <name>', 'only this pipeline')
-    .option('--view <name>', 'only this view')
-    .action(async (options) =>
-      (await import('./commands/batch.ts')).runBatchOnce({ ...options, full: true }),
-    )
+    .addOption(pipelinesOption())
+    .option('--views', 'only the views, from the rows as they are')
+    .option('--view <name>', 'only this view, from the rows as they are')
+    .action(async (options) => {
+      const isViewsOnly = options.views === true || options.view !== undefined
+      if (!isViewsOnly) return await (await import('./commands/rebuild.ts')).runRebuild(options)
+      await (await import('./commands/batch.ts')).runBatchOnce({ ...options, full: true })
+    })
 }
 
 function addQuestions(program: Command): void {

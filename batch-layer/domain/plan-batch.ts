@@ -14,6 +14,8 @@ export interface PublishedView {
   readonly offsets: Offsets
   /** Epoch ms of the last recompute from all rows; null when unknown. */
   readonly fullAtMs: number | null
+  /** Names the rebuild of the curated rows that the partials were computed from; null: none yet. */
+  readonly rebuild: string | null
 }
 
 export interface PlanRequest {
@@ -22,13 +24,15 @@ export interface PlanRequest {
   readonly published: PublishedView
   /** Of the curated snapshot that the batch reads. */
   readonly curatedOffsets: Offsets
+  /** The last rebuild of that snapshot; null: none yet. */
+  readonly curatedRebuild: string | null
   readonly isFullAsked: boolean
   readonly nowMs: number
   /** 0: no full recompute by schedule. */
   readonly fullIntervalMs: number
 }
 
-type FullReason = 'first' | 'definition changed' | 'asked' | 'scheduled'
+type FullReason = 'first' | 'definition changed' | 'rebuilt' | 'asked' | 'scheduled'
 
 export type ViewPlan =
   | { readonly kind: 'current' }
@@ -52,7 +56,10 @@ export function planView(request: PlanRequest): ViewPlan {
   if (lost !== null && !request.isFullAsked) return { kind: 'hole', partition: lost }
   const reason = fullReason(request)
   if (reason !== null) {
-    const isComparable = published.definitionHash === request.definitionHash && lost === null
+    const isComparable =
+      published.definitionHash === request.definitionHash &&
+      published.rebuild === request.curatedRebuild &&
+      lost === null
     return {
       kind: 'full',
       reason,
@@ -69,6 +76,7 @@ function fullReason(request: PlanRequest): FullReason | null {
   if (request.isFullAsked) return 'asked'
   if (published.definitionHash === null) return 'first'
   if (published.definitionHash !== request.definitionHash) return 'definition changed'
+  if (published.rebuild !== request.curatedRebuild) return 'rebuilt'
   if (fullIntervalMs === 0 || published.fullAtMs === null) return null
   return nowMs - published.fullAtMs >= fullIntervalMs ? 'scheduled' : null
 }

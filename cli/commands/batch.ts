@@ -13,6 +13,7 @@ import { stopOnSignals } from '../stop-signal.ts'
 
 export interface BatchOnceOptions {
   readonly pipeline?: string
+  readonly pipelines?: string
   readonly view?: string
   readonly full?: boolean
   readonly config?: string
@@ -21,7 +22,7 @@ export interface BatchOnceOptions {
 export async function runBatchOnce(options: BatchOnceOptions): Promise<void> {
   const settings = readSettings(options.config)
   const signal = stopOnSignals()
-  const pipelines = await openPipelines(settings, options.pipeline)
+  const pipelines = await openPipelines(settings, options.pipelines ?? options.pipeline)
   await using storage = await openLocalStorage({ root: dataPlaces(settings.dataDirectory).lake })
   await using batch = await openBatchLayer(settings, {
     pipelines,
@@ -55,7 +56,7 @@ export async function runBatchSchedule(options: {
 }
 
 /** A line per view; a view that failed or diverged makes the command fail. */
-function printReport({ views, durationMs }: BatchReport): void {
+export function printReport({ views, durationMs }: BatchReport): void {
   for (const { pipeline, view, outcome } of views) {
     process.stdout.write(`${pipeline}.${view}: ${sentenceOf(outcome)}\n`)
   }

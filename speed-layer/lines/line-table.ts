@@ -2,13 +2,10 @@
  * Lines as a DuckDB table, record by record: for small micro-batches, where a file would cost more,
  * and for records that cannot be lines of a file. What is wrong with a record's bytes is found here.
  */
-import { isUtf8 } from 'node:buffer'
 import type { ColumnValues } from '../../stores/engine/append-columns.ts'
 import type { RecordBatch } from '../../stores/event-log/port.ts'
+import { recordProblem, recordText } from '../../stores/record-text.ts'
 import { coordinateValues } from './coordinates.ts'
-
-/** How much of an over-long record is kept as text in the rejected table; raw has all of it. */
-const longTextBytesMax = 8192
 
 interface LineTexts {
   readonly texts: string[]
@@ -66,21 +63,13 @@ function addRecords(lines: LineTexts, batch: RecordBatch, recordBytesMax: number
   for (let i = 0; i < batch.count; i++) {
     const end = batch.ends[i] ?? start
     const value = batch.block.subarray(start, end)
-    const problem = problemOf(value, recordBytesMax)
+    const problem = recordProblem(value, recordBytesMax)
     const isExact = problem === null || problem === 'empty'
-    lines.texts.push(
-      problem === 'too_long' ? value.toString('utf8', 0, longTextBytesMax) : value.toString('utf8'),
-    )
+    lines.texts.push(recordText(value, problem))
     // A view of the batch's memory would do, but it would keep the whole batch alive.
     lines.bytes.push(isExact ? null : Buffer.from(value))
     lines.problems.push(problem)
     if (problem !== null) lines.hasProblems = true
     start = end + 1
   }
-}
-
-function problemOf(value: Buffer, recordBytesMax: number): string | null {
-  if (value.length === 0) return 'empty'
-  if (value.length > recordBytesMax) return 'too_long'
-  return isUtf8(value) ? null : 'invalid_utf8'
 }

@@ -53,7 +53,9 @@ export function appendActions(request: AppendRequest, context: CommitContext): o
 }
 
 export function replaceVerdict(state: TableState, request: ReplaceRequest): Verdict {
-  if (request.dataChange && state.dataVersion > request.basedOnVersion) return 'superseded'
+  // Rows that others appended are none of those that are exchanged; new offsets would contradict theirs.
+  const changedVersion = request.offsets === undefined ? state.exchangeVersion : state.dataVersion
+  if (request.dataChange && changedVersion > request.basedOnVersion) return 'superseded'
   if (request.remove.length === 0) return 'commit'
   const live = new Set(state.snapshot.files.map((file) => file.path))
   return request.remove.every((file) => live.has(file.path)) ? 'commit' : 'superseded'

@@ -16,6 +16,8 @@ export interface TableState {
   readonly removedAtMs: Map<string, number>
   /** The newest version known to have changed rows or offsets; at least that of the checkpoint read. */
   readonly dataVersion: number
+  /** The newest such version that was no append: rows were exchanged without moving offsets, or removed. */
+  readonly exchangeVersion: number
 }
 
 /** The state before a checkpoint or the first commit is applied. */
@@ -42,7 +44,14 @@ export function startState({ version, content, appIdPrefix, source }: StateStart
   const committedAtMs = content.timestampMs ?? latestMs
   const offsets = offsetsOf(transactions, appIdPrefix)
   const snapshot = { version, ...described(metaData), offsets, files, committedAtMs }
-  return { snapshot, metaData, transactions, removedAtMs, dataVersion: version }
+  return {
+    snapshot,
+    metaData,
+    transactions,
+    removedAtMs,
+    dataVersion: version,
+    exchangeVersion: version,
+  }
 }
 
 /** The state after one more commit. `removedAtMs` is carried over, not copied: the old state is spent. */
@@ -63,7 +72,9 @@ export function nextState(state: TableState, content: LogContent, appIdPrefix: s
     committedAtMs: content.timestampMs ?? state.snapshot.committedAtMs,
   }
   const dataVersion = content.dataChange ? version : state.dataVersion
-  return { snapshot, metaData, transactions, removedAtMs, dataVersion }
+  const isAppend = content.removed.length === 0 && content.transactions.length > 0
+  const exchangeVersion = content.dataChange && !isAppend ? version : state.exchangeVersion
+  return { snapshot, metaData, transactions, removedAtMs, dataVersion, exchangeVersion }
 }
 
 export function lakeCommitOf(state: TableState, content: LogContent): LakeCommit {

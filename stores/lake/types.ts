@@ -78,8 +78,9 @@ export interface ReplaceRequest {
   readonly dataChange: boolean
   readonly operation: string
   /**
-   * With `dataChange`, superseded when another commit with `dataChange` came after this version. Always
-   * superseded when a file of `remove` is no longer live. Appends do not disturb a compaction.
+   * With `dataChange`, superseded when another commit with `dataChange` came after this version; without
+   * `offsets`, appends do not count: their rows are none of those exchanged. Always superseded when a file of
+   * `remove` is no longer live. Appends do not disturb a compaction.
    */
   readonly basedOnVersion: number
 }

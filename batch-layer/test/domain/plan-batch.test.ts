@@ -3,7 +3,8 @@ import { type PlanRequest, planView } from '../../domain/plan-batch.ts'
 
 const base: PlanRequest = {
   definitionHash: 'a',
-  published: { definitionHash: 'a', offsets: new Map([[0, 5n]]), fullAtMs: 1000 },
+  curatedRebuild: null,
+  published: { definitionHash: 'a', offsets: new Map([[0, 5n]]), fullAtMs: 1000, rebuild: null },
   curatedOffsets: new Map([
     [0, 9n],
     [1, 3n],
@@ -34,7 +35,7 @@ describe('planView', () => {
   })
 
   it('recomputes a view that was never published', () => {
-    const published = { definitionHash: null, offsets: new Map(), fullAtMs: null }
+    const published = { definitionHash: null, offsets: new Map(), fullAtMs: null, rebuild: null }
     expect(planView({ ...base, published })).toEqual({
       kind: 'full',
       reason: 'first',

@@ -12,7 +12,7 @@ import { textRows, World } from './world.ts'
 
 /**
  * Strategy: writers act in a random order (append, commit, publish at any earlier lake version, compact,
- * open another mirror) while a reader asks one view after the other without a pause.
+ * rebuild, open another mirror) while a reader asks one view after the other without a pause.
  * Invariants: every answer, at every moment, equals a recompute of the rows below the offsets that the answer
  * states; offsets never go back; in the end every appended row is visible.
  */
@@ -41,6 +41,7 @@ const action = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('compact' as const) }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('rebuild' as const) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('reopen' as const) }) },
 )
 
@@ -65,6 +66,7 @@ it('answers exactly for the offsets it states, whatever the writers do meanwhile
           const checked = checkOneView(world, mirror)
           if (step.kind === 'append') await world.append(step.partition, step.count)
           if (step.kind === 'compact') await world.compact()
+          if (step.kind === 'rebuild') await world.compact({ isRebuild: true })
           if (step.kind === 'commit') {
             await world.commit(step.partitions)
             lakeVersions.push(world.lake)
@@ -108,6 +110,20 @@ it('follows a lake whose new files were merged and removed before it looked', as
     .poll(() => mirror.status()[0]?.lake, { timeout: 10_000, interval: 20 })
     .toEqual(world.lake)
   for (const _ of loaded.views) await checkOneView(world, mirror)
+})
+
+it('counts rows once when they were rebuilt between appends', async () => {
+  await using world = await World.create(loaded)
+  await using mirror = await world.openMirror()
+  for (let round = 0; round < 3; round++) {
+    await world.append(0, 50)
+    await world.commit([0])
+    await world.compact({ isRebuild: true })
+    await world.append(1, 20)
+    await becomesVisible(mirror, world.ends)
+    for (const _ of loaded.views) await checkOneView(world, mirror)
+    await checkRows(world, mirror)
+  }
 })
 
 it('goes on when its folder in memory is taken away', async () => {

@@ -143,15 +143,18 @@ export class World implements AsyncDisposable {
     })
   }
 
-  /** Rewrites the curated files into fewer; `vacuums` removes the old ones at once. */
-  async compact({ vacuums = false } = {}): Promise<void> {
+  /**
+   * Rewrites the curated files into fewer, as a compaction or as a rebuild does; `vacuums` removes the
+   * old ones at once.
+   */
+  async compact({ vacuums = false, isRebuild = false } = {}): Promise<void> {
     const { curated } = this.#tables
     const { files, offsets, version } = await curated.refresh()
     const add = await this.#stage(offsetsPredicate(noOffsets, offsets))
     await curated.replace({
       remove: files,
       add,
-      dataChange: false,
+      dataChange: isRebuild,
       operation: 'TEST COMPACTION',
       basedOnVersion: version,
     })

@@ -1,8 +1,16 @@
 import { describe, expect, it } from 'vitest'
 import type { Clock } from '../../clock.ts'
 import { systemClock } from '../../clock.ts'
+import { scanSql } from '../../lake/scan.ts'
 import type { LakeTable } from '../../lake/types.ts'
-import { coordinatesBelow, eventColumns, Lake, openStorage, storageWith } from './lake-fixture.ts'
+import {
+  coordinatesBelow,
+  eventColumns,
+  eventShape,
+  Lake,
+  openStorage,
+  storageWith,
+} from './lake-fixture.ts'
 
 /** The system's clock, moved ahead by as much as the test says. */
 class ShiftedClock implements Clock {
@@ -150,11 +158,34 @@ describe('a lake table', () => {
     const publish = await other.replace({
       ...again,
       remove: files,
+      offsets: new Map([[0, 4n]]),
       dataChange: true,
       basedOnVersion: version,
     })
     expect(publish.kind).toBe('superseded')
     expect(await lake.coordinates(other)).toEqual(coordinatesBelow(new Map([[0, 6n]])))
+  })
+
+  it('exchanges rows beside appends, and drops the second of two exchanges', async () => {
+    const lake = await Lake.open()
+    const [table, other] = [await lake.table(), await lake.table()]
+    const start = await other.refresh()
+    await lake.append(table, 0, 0n, 4n)
+    const { files, version } = await other.refresh()
+    await lake.append(table, 0, 4n, 6n)
+    const scan = scanSql(await table.readablePaths(files), eventShape)
+    const shared = { dataChange: true, operation: 'REBUILD' }
+    const stage = () => lake.stageSelect(scan)
+    const add = await stage()
+    const first = await other.replace({ ...shared, remove: files, add, basedOnVersion: version })
+    expect(first.kind).toBe('committed')
+    expect(other.current().offsets).toEqual(new Map([[0, 6n]]))
+    expect(await lake.coordinates(other)).toEqual(coordinatesBelow(new Map([[0, 6n]])))
+    // One of a table that had no files yet would add its rows a second time.
+    for (const before of [{ files, version }, start]) {
+      const again = { remove: before.files, add: await stage(), basedOnVersion: before.version }
+      expect((await table.replace({ ...shared, ...again })).kind).toBe('superseded')
+    }
   })
 
   it('replaces files, columns, offsets and configuration in one commit', async () => {
