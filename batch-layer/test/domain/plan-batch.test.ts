@@ -53,6 +53,15 @@ describe('planView', () => {
     })
   })
 
+  it('recomputes without comparing when the rows were rebuilt since, asked or not', () => {
+    const full = { kind: 'full', ranges: everything, compareRanges: null }
+    const rebuilt = { ...base, curatedRebuild: 'r1' }
+    expect(planView(rebuilt)).toEqual({ ...full, reason: 'rebuilt' })
+    expect(planView({ ...rebuilt, isFullAsked: true })).toEqual({ ...full, reason: 'asked' })
+    const published = { ...base.published, rebuild: 'r1' }
+    expect(planView({ ...rebuilt, published }).kind).toBe('incremental')
+  })
+
   it('recomputes and compares when asked and when the last full recompute is old', () => {
     const full = { kind: 'full', ranges: everything, compareRanges: newRows }
     expect(planView({ ...base, isFullAsked: true })).toEqual({ ...full, reason: 'asked' })
