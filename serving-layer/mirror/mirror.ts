@@ -89,7 +89,6 @@ export class DuckDbMirror implements Mirror, AsyncDisposable {
           ...(context.setupSql ?? []),
           ...sharedTablesSql,
           ...context.pipelines.flatMap(pipelineTablesSql),
-          'SET GLOBAL parquet_metadata_cache = true',
         ],
       }),
     )

@@ -117,6 +117,8 @@ export class Database implements AsyncDisposable {
     // A checkpoint of a database in memory compresses its tables, which costs more than filling them;
     // what is kept here goes as whole tables.
     await database.run("SET GLOBAL checkpoint_threshold = '1TB'")
+    // It would keep every file that lives for milliseconds until memory runs out; the system caches files.
+    await database.run('SET GLOBAL enable_external_file_cache = false')
     // Truncating a time to a day or an hour must mean the same everywhere.
     await database.run("SET GLOBAL TimeZone = 'UTC'")
     for (const sql of options.setupSql ?? []) await database.run(sql)
