@@ -4,7 +4,8 @@
  */
 
 /** Texts in which the word means nothing: strings, quoted names, comments. */
-const opaque = /'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\/\*[\s\S]*?\*\/|\$(?<tag>\w*)\$[\s\S]*?\$\k<tag>\$/
+const opaque =
+  /'(?:[^']|'')*'|"(?:[^"]|"")*"|--[^\n]*|\/\*[\s\S]*?\*\/|\$(?<tag>\w*)\$[\s\S]*?\$\k<tag>\$/
 const unquoted = /(?<![\w.$])default(?=\s*\.)/
 const either = new RegExp(`(${opaque.source})|${unquoted.source}`, 'gi')
 
