@@ -31,7 +31,7 @@ export const servingSettings = z.strictObject({
     .int()
     .min(0)
     .max(1000)
-    .default(10)
+    .default(5)
     .describe('How long recent rows that follow closely on others are waited for, in ms.'),
   recentOffsetsMax: z
     .int()

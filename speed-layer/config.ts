@@ -8,7 +8,7 @@ export const speedSettings = z.strictObject({
     .int()
     .min(1)
     .max(10_000)
-    .default(70)
+    .default(85)
     .describe('How long records are gathered before they are processed together, in ms.'),
   microBatchBytesMax: z
     .int()

@@ -2,7 +2,7 @@
  * The peer of the pipeline benchmark: bare DuckDB doing the same parse, the same Parquet files and the same six
  * aggregations from one NDJSON file, with nothing around it.
  */
-import { mkdir } from 'node:fs/promises'
+import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 
@@ -14,16 +14,8 @@ interface Input {
 const columns =
   "{ts:'TIMESTAMPTZ',host:'VARCHAR',method:'VARCHAR',path:'VARCHAR',status:'INTEGER',bytes:'BIGINT',ip:'VARCHAR',ua:'VARCHAR',rt_ms:'INTEGER'}"
 
-const aggregations = [
-  `SELECT date_trunc('minute', ts) AS "minute", status, count(*) FROM logs GROUP BY ALL`,
-  `SELECT host, count(*), count(*) FILTER (WHERE status >= 500), sum(bytes), avg(rt_ms),
-     approx_quantile(rt_ms, 0.95) FROM logs GROUP BY host`,
-  `SELECT date_trunc('hour', ts) AS "hour", count(*), count(*) FILTER (WHERE status >= 500), sum(bytes),
-     avg(rt_ms), max(rt_ms) FROM logs GROUP BY ALL`,
-  'SELECT path, count(*) AS requests, sum(bytes) FROM logs GROUP BY path ORDER BY requests DESC LIMIT 100',
-  'SELECT path, approx_quantile(rt_ms, [0.5, 0.95, 0.99]) FROM logs GROUP BY path',
-  `SELECT date_trunc('hour', ts) AS "hour", approx_count_distinct(ip) FROM logs GROUP BY ALL`,
-]
+/** The very files that our views are compiled from: bare DuckDB runs them as they stand. */
+const viewsDirectory = 'sql/http_logs/views'
 
 export async function run({ file, outputDirectory }: Input): Promise<{ rows: number }> {
   await mkdir(outputDirectory, { recursive: true })
@@ -48,7 +40,9 @@ export async function run({ file, outputDirectory }: Input): Promise<{ rows: num
     `COPY logs TO '${join(outputDirectory, 'curated')}'
      (FORMAT parquet, COMPRESSION snappy, PARTITION_BY (dt, "hour"))`,
   )
-  for (const sql of aggregations) await connection.run(sql)
+  for (const name of await readdir(viewsDirectory)) {
+    await connection.run(await readFile(join(viewsDirectory, name), 'utf8'))
+  }
   const counted = await connection.runAndReadAll('SELECT count(*)::INTEGER FROM logs')
   return { rows: Number(counted.getRows()[0]?.[0]) }
 }
