@@ -31,10 +31,13 @@ export async function openStack({ eventLogDirectory, lakeDirectory }: Places) {
       { ...shared, settings: speedSettings.parse(settings) },
       stop.signal,
     )
-    opened.defer(async () => {
+    /** Lets the last lake commit be made at once, and ends. */
+    const end = async () => {
       stop.abort()
       await running
-    })
+    }
+    opened.defer(end)
+    return end
   }
   const mirror = async () =>
     opened.use(
