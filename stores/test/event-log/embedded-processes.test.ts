@@ -43,7 +43,9 @@ test('appends of processes that are killed are exactly once, whole and in order'
     const append = `${partition} ${producerId} ${sequence}`
     const found = seen.get(append)
     if (found === undefined) {
-      expect(Number(sequence)).toBe((newest.get(`${partition} ${producerId}`) ?? -1) + 1)
+      expect(Number(sequence), `${append} at offset ${offset}`).toBe(
+        (newest.get(`${partition} ${producerId}`) ?? -1) + 1,
+      )
       newest.set(`${partition} ${producerId}`, Number(sequence))
       seen.set(append, { from: offset, count: 1 })
     } else {
