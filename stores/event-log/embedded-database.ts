@@ -81,6 +81,11 @@ function numbersKey(kind: number, topicId: number, partition: number, spareBytes
  * database is opened anew, which takes about 2 ms and gives them back to the page cache.
  */
 const mappedBytesMax = 64 * 1024 * 1024
+/**
+ * Addresses set aside for the file, which takes only the space that it fills: a map that had to grow
+ * while several processes append would make each of them begin its transaction again.
+ */
+const addressBytes = 2 ** 40
 /** Most bytes in one transaction, so that a reader of the commit does not wait for ever. */
 const transactionBytesMax = 32 * 1024 * 1024
 
@@ -273,6 +278,7 @@ function openStore(directory: string): LogStore {
     encoding: 'binary',
     keyEncoding: 'binary',
     overlappingSync: false,
+    mapSize: addressBytes,
   })
   // Slots of readers that were killed would keep deleted pages from being used again.
   store.readerCheck()
