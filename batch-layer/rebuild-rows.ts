@@ -1,7 +1,7 @@
 /** One chunk of raw files: its records parsed and enriched again, staged as curated and rejected files. */
 import { type Offsets, offsetsPredicate } from '../core/offsets.ts'
 import { type LoadedPipeline, rawColumns, rejectedColumns } from '../core/pipeline.ts'
-import { type Column, quoteIdentifier } from '../core/sql.ts'
+import { type Column, columnDefinitions, quoteIdentifier } from '../core/sql.ts'
 import type { EnrichSql } from '../core/transform/enrich-sql.ts'
 import { parsedColumns, parseSql } from '../core/transform/parse-sql.ts'
 import type { Session } from '../stores/engine/duckdb.ts'
@@ -43,8 +43,12 @@ export async function rebuildRows(
   const parsedTable = quoteIdentifier(names.parsed)
   const curatedTable = quoteIdentifier(`${name}/rebuild/curated`)
   try {
-    await createTable(session, parsedTable, [...parsedColumns, ...schema, batchColumn])
-    await createTable(session, curatedTable, [...work.loaded.curatedColumns, batchColumn])
+    await session.run(
+      `CREATE OR REPLACE TABLE ${parsedTable} (${columnDefinitions([...parsedColumns, ...schema, batchColumn])})`,
+    )
+    await session.run(
+      `CREATE OR REPLACE TABLE ${curatedTable} (${columnDefinitions([...work.loaded.curatedColumns, batchColumn])})`,
+    )
     const scan = scanSql(await work.tables.raw.readablePaths(files), {
       columns: rawColumns,
       partitionColumns: [],
@@ -93,13 +97,4 @@ async function stageRows(
     sortBy,
   })
   return { curated, rejected }
-}
-
-async function createTable(
-  session: Session,
-  table: string,
-  columns: readonly Column[],
-): Promise<void> {
-  const definitions = columns.map(({ name, type }) => `${quoteIdentifier(name)} ${type}`)
-  await session.run(`CREATE OR REPLACE TABLE ${table} (${definitions.join(', ')})`)
 }

@@ -18,3 +18,8 @@ export interface Column {
   readonly name: string
   readonly type: string
 }
+
+/** `"ts" TIMESTAMP, "host" VARCHAR`: what CREATE TABLE takes between its parentheses. */
+export function columnDefinitions(columns: readonly Column[]): string {
+  return columns.map(({ name, type }) => `${quoteIdentifier(name)} ${type}`).join(', ')
+}

@@ -1,7 +1,7 @@
 /** Rows that are visible but not yet in the lake: tables of DuckDB in memory, frozen as a whole. */
 import type { Offsets } from '../core/offsets.ts'
 import type { LoadedPipeline } from '../core/pipeline.ts'
-import { type Column, quoteIdentifier } from '../core/sql.ts'
+import { type Column, columnDefinitions, quoteIdentifier } from '../core/sql.ts'
 import { parsedColumns } from '../core/transform/parse-sql.ts'
 import type { ColumnStatement } from '../stores/engine/column-statement.ts'
 import type { Session } from '../stores/engine/duckdb.ts'
@@ -97,16 +97,11 @@ export async function createSegment(session: Session, loaded: LoadedPipeline): P
   const { name, schema } = loaded.pipeline
   const parsedTable = quoteIdentifier(`${name}/parsed/${created}`)
   const curatedTable = quoteIdentifier(`${name}/curated/${created}`)
-  await createTable(session, parsedTable, [...parsedColumns, ...schema, batchColumn])
-  await createTable(session, curatedTable, [...loaded.curatedColumns, batchColumn])
+  await session.run(
+    `CREATE TABLE ${parsedTable} (${columnDefinitions([...parsedColumns, ...schema, batchColumn])})`,
+  )
+  await session.run(
+    `CREATE TABLE ${curatedTable} (${columnDefinitions([...loaded.curatedColumns, batchColumn])})`,
+  )
   return { parsedTable, curatedTable, parseStatement: null }
-}
-
-async function createTable(
-  session: Session,
-  table: string,
-  columns: readonly Column[],
-): Promise<void> {
-  const definitions = columns.map(({ name, type }) => `${quoteIdentifier(name)} ${type}`)
-  await session.run(`CREATE TABLE ${table} (${definitions.join(', ')})`)
 }

@@ -6,7 +6,7 @@
  *   default.<table> = lake files ∪ recent_<table>
  */
 import type { LoadedPipeline } from '../../core/pipeline.ts'
-import { type Column, quoteIdentifier } from '../../core/sql.ts'
+import { type Column, columnDefinitions, quoteIdentifier } from '../../core/sql.ts'
 import type { CompiledView } from '../../core/views/compiled-view.ts'
 
 export const segmentColumn = '_segment'
@@ -25,10 +25,6 @@ export const objectCoverage = internal('object_coverage')
 
 export function columnList(columns: readonly Column[]): string {
   return columns.map(({ name }) => quoteIdentifier(name)).join(', ')
-}
-
-function columnDefinitions(columns: readonly Column[]): string {
-  return columns.map(({ name, type }) => `${quoteIdentifier(name)} ${type}`).join(', ')
 }
 
 export const sharedTablesSql: readonly string[] = [

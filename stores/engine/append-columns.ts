@@ -10,7 +10,7 @@ import {
   TIMESTAMPTZ,
   VARCHAR,
 } from '@duckdb/node-api'
-import { quoteIdentifier } from '../../core/sql.ts'
+import { columnDefinitions, quoteIdentifier } from '../../core/sql.ts'
 import type { Session } from './duckdb.ts'
 
 export type ColumnValues =
@@ -38,8 +38,10 @@ export async function createTableOf(
   columns: Readonly<Record<string, ColumnValues>>,
 ): Promise<void> {
   const entries = Object.entries(columns)
-  const definitions = entries.map(([column, { type }]) => `${quoteIdentifier(column)} ${type}`)
-  await session.run(`CREATE OR REPLACE TABLE ${quoteIdentifier(name)} (${definitions.join(', ')})`)
+  const definitions = columnDefinitions(
+    entries.map(([column, { type }]) => ({ name: column, type })),
+  )
+  await session.run(`CREATE OR REPLACE TABLE ${quoteIdentifier(name)} (${definitions})`)
   const values = entries.map(([, column]) => column)
   const rowCount = values[0]?.values.length ?? 0
   const appender = await session.connection.createAppender(name)
