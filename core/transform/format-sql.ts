@@ -4,12 +4,15 @@
  */
 import type { RecordFormat } from '../pipeline.ts'
 import { type Column, quoteIdentifier, quoteList, quoteLiteral } from '../sql.ts'
+import { exactDigitsSql, type ReadField } from './exact-digits.ts'
 
 export interface FormatSql {
   /** A SELECT over `lines` that adds `_fields`; further columns of it are this format's own. */
   readonly fields: (lines: string) => string
   /** SQL, over that SELECT, of a field's text; NULL where the record has no such field. */
   readonly text: (column: Column) => string
+  /** SQL of a relation of read fields in which no digit is missing, given one in which some may be. */
+  readonly exact: (relation: string, fields: readonly ReadField[]) => string
   /** SQL, over that SELECT: the record is not of this format at all. */
   readonly isMalformed: string
   /** What a person is told of such a record. */
@@ -54,6 +57,7 @@ function jsonSql(schema: readonly Column[]): FormatSql {
   return {
     fields,
     text: ({ name }) => `_fields.${quoteIdentifier(name)}`,
+    exact: (relation, read) => exactDigitsSql(relation, read, '_line', parsed),
     // Valid JSON that begins with a brace is an object; from_json takes [1] and "a" as well.
     isMalformed: `_fields IS NULL OR NOT (starts_with(_line, '{') OR regexp_matches(_line, '^\\s*\\{'))`,
     malformedDetail: 'The record is not a JSON object.',
@@ -92,6 +96,7 @@ function textSql(written: readonly string[]): FormatSql {
       if (sources.length === 0) return 'CAST(NULL AS VARCHAR)'
       return `nullif(${sources.length === 1 ? sources[0] : `coalesce(${sources.join(', ')})`}, '-')`
     },
+    exact: (relation) => relation,
     isMalformed: `NOT ${anyMatch(columnsOf, patterns.length)}`,
     malformedDetail: 'The line matches none of the patterns of the pipeline.',
   }
@@ -142,6 +147,7 @@ function csvSql(delimiter: string, schema: readonly Column[]): FormatSql {
         `THEN replace(${field}[2:-2], '""', '"') ELSE nullif(${field}, '') END`
       )
     },
+    exact: (relation) => relation,
     // Where a quote is out of place the pieces do not add up to the line.
     isMalformed:
       `len(_fields) <> ${schema.length} OR ` +

@@ -41,20 +41,9 @@ const byteProblems: Readonly<Record<string, string>> = {
 /** @returns SQL with the columns {@link parsedColumns} and the schema's, given a relation of lines. */
 export function parseSql(pipeline: Pipeline): (lines: string) => string {
   const format = formatSql(pipeline.format, pipeline.schema)
-  const fields = pipeline.schema.map((column, index) => {
-    const sql = fieldSql(column, `_text_${index}`)
-    const name = quoteIdentifier(column.name)
-    return {
-      column,
-      index,
-      name,
-      typed: sql.typed,
-      misfit: sql.misfit(name),
-      text: format.text(column),
-    }
-  })
-  const texts = fields.map(({ index, text }) => `${text} AS _text_${index}`)
-  const typed = fields.map(({ name, typed }) => `${typed} AS ${name}`)
+  const fields = pipeline.schema.map((column, index) =>
+    readField(format.text(column), column, index),
+  )
   const misfits = fields.filter(({ misfit }) => misfit !== null)
   const firstMisfit =
     misfits.length === 0
@@ -72,14 +61,50 @@ export function parseSql(pipeline: Pipeline): (lines: string) => string {
     ...fields.map(({ name }) => name),
   ]
   return (lines) => {
-    const split = `SELECT *, ${format.isMalformed} AS _is_malformed, ${texts.join(', ')} FROM (${format.fields(lines)})`
-    const cast = `SELECT *, ${typed.join(', ')} FROM (${split})`
-    const fitted = `SELECT *, ${firstMisfit} AS _misfit FROM (${cast})`
+    const split = select(
+      [`${format.isMalformed} AS _is_malformed`, ...fields.map(({ text }) => text)],
+      format.fields(lines),
+    )
+    const cast = select(
+      fields.map(({ typed }) => typed),
+      split,
+    )
+    const compared = select(
+      fields.flatMap(({ usual }) => usual),
+      cast,
+    )
+    const exact = format.exact(
+      compared,
+      fields.map(({ read }) => read),
+    )
+    const fitted = select([`${firstMisfit} AS _misfit`], exact)
     const judged =
       `SELECT *, CASE WHEN _problem IS NOT NULL THEN _problem WHEN _is_malformed THEN 'malformed' ` +
       `WHEN _misfit IS NOT NULL THEN 'wrong_type' ${checks.join(' ')} END AS _reason FROM (${fitted})`
     return `SELECT ${output.join(', ')} FROM (${judged})`
   }
+}
+
+/** What a field is called, and the SQL of its columns and its judgement, one after the other. */
+function readField(source: string, column: Column, index: number) {
+  const text = `_text_${index}`
+  const usual = `_usual_${index}`
+  const sql = fieldSql(column, text)
+  const name = quoteIdentifier(column.name)
+  return {
+    index,
+    name,
+    text: `${source} AS ${text}`,
+    typed: `${sql.typed} AS ${name}`,
+    usual: sql.usual === null ? [] : [`${sql.usual(name)} AS ${usual}`],
+    misfit: sql.misfit(name, usual),
+    read: { column, text, usual: sql.usual === null ? null : usual },
+  }
+}
+
+/** The relation with further columns. */
+function select(columns: readonly string[], relation: string): string {
+  return `SELECT ${['*', ...columns].join(', ')} FROM (${relation})`
 }
 
 function detailSql(pipeline: Pipeline, malformedDetail: string): string {
