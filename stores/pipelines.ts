@@ -2,6 +2,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { MillraceError, type Problem, problemsError } from '../core/errors.ts'
+import { macroFileProblems } from '../core/macro-file.ts'
 import type { LoadedPipeline, Pipeline } from '../core/pipeline.ts'
 import { type PipelineFile, readPipeline } from '../core/pipeline-definition.ts'
 import { compileView } from '../core/views/compile-view.ts'
@@ -152,8 +153,12 @@ async function runMacros(
 ): Promise<Problem[]> {
   const problems: Problem[] = []
   for (const { path, text } of macros) {
+    const file = join(directory, macrosFolder, path)
+    const refused = macroFileProblems(file, text)
+    problems.push(...refused)
+    if (refused.length > 0) continue
     await database.run(text).catch((error: unknown) => {
-      problems.push({ file: join(directory, macrosFolder, path), message: sentence(error) })
+      problems.push({ file, message: sentence(error) })
     })
   }
   return problems

@@ -158,6 +158,32 @@ describe('loading pipelines', () => {
     expect(message).toMatch(/'twice' is also a column of curated\.sql/)
   })
 
+  it.each([
+    ['CREATE TABLE t AS SELECT 1', 'CREATE TABLE t AS SELECT 1'],
+    [`COPY (SELECT 1) TO '/nowhere/at/all.csv'`, `COPY (SELECT 1) TO '/nowhere/at/all.csv'`],
+    ['/* CREATE MACRO */ create\n view v as select 1', 'create view v as select 1'],
+    [`SELECT ';', $$;$$, 1 -- ;\n AS one`, `SELECT ';', $$;$$, 1 AS one`],
+  ])('refuses a file of macros with the statement %s', async (statement, shown) => {
+    await write({
+      'clicks/pipeline.yml': clicks,
+      'macros/m.sql': `-- Two; of them.\nCREATE OR REPLACE MACRO a(x) AS x || ';';\n${statement};\n`,
+    })
+    const { code, message } = await failure()
+    expect(code).toBe('PIPELINE_INVALID')
+    expect(message).toMatch(/^1 problem in /)
+    expect(message).toContain(`macros/m.sql:3: The statement '${shown}' is refused`)
+    expect(message).toContain('takes CREATE MACRO only')
+  })
+
+  it('takes every way to define a macro', async () => {
+    const files = [
+      'CREATE MACRO a(x) AS x',
+      'create or replace temp function b() as table select 1',
+    ]
+    await write({ 'clicks/pipeline.yml': clicks, 'macros/m.sql': `;${files.join(';\n')};` })
+    await expect(loadPipelines(directory)).resolves.toHaveLength(1)
+  })
+
   it('refuses names that two objects share', async () => {
     await write({
       'clicks/pipeline.yml': clicks,
