@@ -1,6 +1,10 @@
 /** Reads a pipeline from the text of its files, and reports every problem of all of them at once. */
-import { isMap, isScalar, LineCounter, type Node, parseDocument } from 'yaml'
-import { z } from 'zod'
+import {
+  type Definition,
+  DefinitionReader,
+  identifier,
+  type ReadDefinition,
+} from './definition-reader.ts'
 import { type Problem, problemsError } from './errors.ts'
 import {
   coordinateColumns,
@@ -25,35 +29,6 @@ export interface PipelineSource {
   readonly shownFolder?: string
   readonly files: readonly PipelineFile[]
 }
-
-const identifier = z
-  .string()
-  .regex(
-    /^[a-z][a-z0-9_]{0,62}$/,
-    'is not a name: use lower-case letters, digits and _, starting with a letter',
-  )
-const sqlText = z.string().trim().min(1, 'is empty: write an SQL expression')
-
-const definitionSchema = z.strictObject({
-  description: z.string().default(''),
-  topic: z
-    .string()
-    .regex(/^[A-Za-z0-9._-]{1,249}$/, 'is not a topic name: use letters, digits, ".", "_" and "-"'),
-  partitions: z.int().min(1).max(1024).default(3),
-  format: z.enum(['json', 'text', 'csv']).default('json'),
-  patterns: z.array(z.string().min(1)).min(1).optional(),
-  delimiter: z.string().length(1, 'must be one character, e.g. ";"').optional(),
-  schema: z.record(identifier, z.string()),
-  event_time: identifier.optional(),
-  checks: z.record(identifier, sqlText).default({}),
-  references: z
-    .record(identifier, z.strictObject({ path: z.string().min(1), key: identifier }))
-    .default({}),
-  table: identifier.optional(),
-  partition_by: z.record(identifier, sqlText).default({}),
-})
-
-type Definition = z.infer<typeof definitionSchema>
 
 /** @throws MillraceError PIPELINE_INVALID with all problems of the folder. */
 export function parsePipeline(source: PipelineSource): Pipeline {
@@ -84,12 +59,13 @@ export function readPipeline(source: PipelineSource): {
     return undefinedBy([{ file: shown('pipeline.yml'), message }])
   }
   const reader = new DefinitionReader(shown('pipeline.yml'), yamlFile.text)
-  const definition = reader.read()
-  if (definition === null) return undefinedBy(reader.problems)
-  const schema = readSchema(definition, reader)
-  checkNames(definition, schema, reader)
-  const format = readFormat(definition, schema, reader)
-  const pipeline = { ...assemble(source, definition, shown), schema, format }
+  const read = reader.read()
+  if (read === null) return undefinedBy(reader.problems)
+  const schema = readSchema(read, reader)
+  checkNames(read, schema, reader)
+  const format = readFormat(read, reader)
+  if (read.whole === null) return undefinedBy(reader.problems)
+  const pipeline = { ...assemble(source, read.whole, shown), schema, format }
   const isDefined = reader.problems.length === 0
   return { pipeline, problems: [...problems, ...reader.problems], isDefined }
 }
@@ -170,9 +146,10 @@ function leadingComment(sql: string): string {
   return lines.join(' ').trim()
 }
 
-function readSchema(definition: Definition, reader: DefinitionReader): readonly Column[] {
+function readSchema({ schema }: ReadDefinition, reader: DefinitionReader): readonly Column[] {
   const columns: Column[] = []
-  for (const [name, text] of Object.entries(definition.schema)) {
+  for (const [name, text] of schema ?? []) {
+    if (typeof text !== 'string') continue
     const result = schemaType(text)
     if ('type' in result) columns.push({ name, type: result.type })
     else
@@ -181,16 +158,20 @@ function readSchema(definition: Definition, reader: DefinitionReader): readonly 
         `The type '${text}' of '${name}' is refused: ${result.refused}`,
       )
   }
-  if (Object.keys(definition.schema).length === 0) {
+  if (schema?.size === 0) {
     reader.report(['schema'], 'The schema is empty: name at least one column and its type.')
   }
   return columns
 }
 
-function checkNames(definition: Definition, schema: readonly Column[], reader: DefinitionReader) {
-  const { event_time: eventTime, partition_by: partitionBy } = definition
-  const column = schema.find(({ name }) => name === eventTime)
-  if (eventTime !== undefined && !(eventTime in definition.schema)) {
+function checkNames(
+  { parts, schema, partitionBy }: ReadDefinition,
+  columns: readonly Column[],
+  reader: DefinitionReader,
+) {
+  const eventTime = parts.event_time
+  const column = columns.find(({ name }) => name === eventTime)
+  if (eventTime !== undefined && schema?.has(eventTime) === false) {
     reader.report(
       ['event_time'],
       `event_time names '${eventTime}', which the schema does not have.`,
@@ -201,8 +182,8 @@ function checkNames(definition: Definition, schema: readonly Column[], reader: D
       `event_time names '${eventTime}', a ${column.type}: declare it TIMESTAMPTZ in the schema.`,
     )
   }
-  for (const name of Object.keys(partitionBy)) {
-    if (name in definition.schema || coordinateColumns.some((other) => other.name === name)) {
+  for (const name of partitionBy.keys()) {
+    if (schema?.has(name) || coordinateColumns.some((other) => other.name === name)) {
       reader.report(
         ['partition_by', name],
         `The partition column '${name}' is also a column of the schema: choose another name.`,
@@ -211,39 +192,34 @@ function checkNames(definition: Definition, schema: readonly Column[], reader: D
   }
 }
 
-function readFormat(
-  definition: Definition,
-  schema: readonly Column[],
-  reader: DefinitionReader,
-): RecordFormat {
-  const { format, patterns, delimiter } = definition
-  if (patterns !== undefined && format !== 'text') {
-    reader.report(['patterns'], `patterns belong to 'format: text', but the format is '${format}'.`)
-  }
-  if (delimiter !== undefined && format !== 'csv') {
+function readFormat({ parts, schema }: ReadDefinition, reader: DefinitionReader): RecordFormat {
+  const { format, patterns = [], delimiter } = parts
+  for (const [key, itsFormat] of [
+    ['patterns', 'text'],
+    ['delimiter', 'csv'],
+  ] as const) {
+    if (!reader.has(key) || format === undefined || format === itsFormat) continue
     reader.report(
-      ['delimiter'],
-      `delimiter belongs to 'format: csv', but the format is '${format}'.`,
+      [key],
+      `${key} ${key === 'patterns' ? 'belong' : 'belongs'} to 'format: ${itsFormat}', but the format is '${format}'.`,
     )
   }
   if (format === 'csv') return { kind: 'csv', delimiter: delimiter ?? ',' }
   if (format === 'json') return { kind: 'json' }
-  if (patterns === undefined) {
+  if (format === 'text' && !reader.has('patterns')) {
     reader.report(
       ['format'],
       "'format: text' needs patterns: a list of regular expressions with named groups.",
     )
   }
-  for (const [index, pattern] of (patterns ?? []).entries()) {
-    checkPattern(pattern, index, schema, reader)
-  }
-  return { kind: 'text', patterns: patterns ?? [] }
+  for (const [index, pattern] of patterns.entries()) checkPattern(pattern, index, schema, reader)
+  return { kind: 'text', patterns }
 }
 
 function checkPattern(
   pattern: string,
   index: number,
-  schema: readonly Column[],
+  schema: ReadDefinition['schema'],
   reader: DefinitionReader,
 ): void {
   const groups = [...pattern.matchAll(/\(\?P?<([A-Za-z_]\w*)>/g)].map((match) => match[1] ?? '')
@@ -252,122 +228,10 @@ function checkPattern(
     reader.report(path, 'The pattern has no named group: write e.g. (?P<host>\\S+).')
   }
   for (const group of groups) {
-    if (schema.some(({ name }) => name === group)) continue
+    if (schema?.has(group) !== false) continue
     reader.report(path, `The pattern's group '${group}' is not a column of the schema.`)
   }
   if (/\(\?(?:[=!]|<[=!])/.test(pattern)) {
     reader.report(path, 'The pattern looks ahead or behind, which RE2 does not know: leave it out.')
   }
-}
-
-/** The YAML file with its lines. */
-class DefinitionReader {
-  readonly problems: Problem[] = []
-  readonly #file: string
-  readonly #lines = new LineCounter()
-  readonly #document: ReturnType<typeof parseDocument>
-
-  constructor(file: string, text: string) {
-    this.#file = file
-    this.#document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false })
-  }
-
-  /** Null when the file has no shape to go on with; the problems say why. */
-  read(): Definition | null {
-    for (const error of [...this.#document.errors, ...this.#document.warnings]) {
-      this.problems.push({
-        file: this.#file,
-        line: this.#lines.linePos(error.pos[0]).line,
-        message: `The file is not YAML as expected: ${error.message.replace(/\.?$/, '.')}`,
-      })
-    }
-    if (this.problems.length > 0) return null
-    if (!isMap(this.#document.contents)) {
-      this.report([], 'The file must be a map of names: begin with the topic and the schema.')
-      return null
-    }
-    const values = this.#values()
-    if (values === null) return null
-    const result = definitionSchema.safeParse(values.value)
-    if (result.success) return result.data
-    for (const issue of result.error.issues) this.#reportIssue(issue)
-    return null
-  }
-
-  /** Null when aliases (`*name`) refer to nothing, or to so much that a small file fills the memory. */
-  #values(): { readonly value: unknown } | null {
-    try {
-      return { value: this.#document.toJS() }
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error)
-      this.report([], `The aliases of the file cannot be used: ${reason}.`)
-      return null
-    }
-  }
-
-  report(path: readonly (string | number)[], message: string): void {
-    const line = this.lineOf(path)
-    this.problems.push({ file: this.#file, ...(line === null ? {} : { line }), message })
-  }
-
-  #reportIssue(issue: z.core.$ZodIssue): void {
-    const path = issue.path.map((step) => (typeof step === 'symbol' ? step.toString() : step))
-    const name = path.join('.')
-    if (issue.code === 'unrecognized_keys') {
-      for (const key of issue.keys) {
-        const known = path.length === 0 ? Object.keys(definitionSchema.shape) : ['path', 'key']
-        this.report(
-          [...path, key],
-          `The key '${[...path, key].join('.')}' is unknown: expected one of ${known.join(', ')}.`,
-        )
-      }
-      return
-    }
-    if (issue.code === 'invalid_key') {
-      const reason = issue.issues[0]?.message ?? issue.message
-      this.report(path, `The name '${path.at(-1)}' in '${path.slice(0, -1).join('.')}' ${reason}.`)
-      return
-    }
-    const value = this.#document.getIn(path)
-    const shown = value === undefined ? '' : ` (found '${scalarText(value)}')`
-    const required = value === undefined && issue.code === 'invalid_type'
-    this.report(
-      path,
-      required
-        ? `The key '${name || 'topic'}' is missing: add it.`
-        : `'${name}' ${issue.message.replace(/^Invalid input: /, 'is invalid: ').replace(/\.$/, '')}${shown}.`,
-    )
-  }
-
-  /** The line of the key that the path ends with, or of the nearest key around it. */
-  lineOf(path: readonly (string | number)[]): number | null {
-    let node: unknown = this.#document.contents
-    let offset: number | null = null
-    for (const step of path) {
-      const next = childOf(node, step)
-      if (next === null) break
-      offset = next.offset ?? offset
-      node = next.node
-    }
-    return offset === null ? (path.length === 0 ? 1 : null) : this.#lines.linePos(offset).line
-  }
-}
-
-function childOf(node: unknown, step: string | number) {
-  if (isMap(node)) {
-    const pair = node.items.find(({ key }) => isScalar(key) && key.value === step)
-    if (pair === undefined) return null
-    return { node: pair.value, offset: rangeStart(pair.key) }
-  }
-  const items = (node as { items?: readonly unknown[] } | null)?.items
-  if (items === undefined || typeof step !== 'number' || items[step] === undefined) return null
-  return { node: items[step], offset: rangeStart(items[step]) }
-}
-
-function rangeStart(node: unknown): number | null {
-  return (node as Node | null)?.range?.[0] ?? null
-}
-
-function scalarText(value: unknown): string {
-  return isScalar(value) ? String(value.value) : JSON.stringify(value)
 }

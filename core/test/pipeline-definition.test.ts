@@ -131,6 +131,47 @@ describe('a pipeline definition', () => {
     expect(problems).toContain("sql/clicks/views/By-Page.sql: The file's name 'By-Page'")
   })
 
+  it('reports what is wrong with the parts beside keys that are unknown, missing or misused', () => {
+    const text = `tabel: x
+partitions: many
+schema:
+  Page: VARCHAR
+  at: TIMESTAMP
+  n: 5
+  size: HUGEINT
+event_time: n
+format: text
+patterns: []
+delimiter: ';'
+partition_by:
+  size: size
+  Dt: x
+`
+    const problems = problemsOf(text).split('\n').slice(1)
+    const expected = [
+      / The key 'topic' is missing/,
+      /:1: The key 'tabel' is unknown/,
+      /:2: 'partitions' is invalid: .*'many'/,
+      /:4: The name 'Page'/,
+      /:5: The type 'TIMESTAMP'/,
+      /:6: 'schema\.n' is invalid: .*'5'/,
+      /:7: The type 'HUGEINT'/,
+      /:10: 'patterns' is empty: /,
+      /:11: delimiter belongs to 'format: csv'/,
+      /:13: The partition column 'size'/,
+      /:14: The name 'Dt'/,
+    ]
+    expect(problems).toEqual(expected.map((pattern) => expect.stringMatching(pattern)))
+  })
+
+  it.each([
+    ['a schema', 'topic: a\nschema: [a]\nevent_time: at\n'],
+    ['patterns', `${minimal}format: text\npatterns: x\n`],
+    ['a format', `${minimal}format: xml\npatterns: ['(?P<page>x)']\n`],
+  ])('says no more about %s that cannot be read', (_, text) => {
+    expect(problemsOf(text).split('\n')).toHaveLength(2)
+  })
+
   it('without its file is refused', () => {
     expect(() => parsePipeline({ folder: 'clicks', files: [] })).toThrow(
       /pipeline\.yml: The file is missing/,

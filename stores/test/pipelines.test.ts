@@ -177,7 +177,7 @@ describe('loading pipelines', () => {
 
   it('takes every way to define a macro', async () => {
     const files = [
-      'CREATE MACRO a(x) AS x',
+      "CREATE MACRO a(x) AS x || E'\\'; '",
       'create or replace temp function b() as table select 1',
     ]
     await write({ 'clicks/pipeline.yml': clicks, 'macros/m.sql': `;${files.join(';\n')};` })
