@@ -26,6 +26,8 @@ export interface HttpSignals {
   closed(): void
   /** A failure that nobody foresaw; the caller is told nothing about it. */
   requestFailed(error: unknown): void
+  /** A client broke the protocol of WebSockets or a limit of ours, and its socket was closed. */
+  socketUnreadable(reason: string): void
 }
 
 export function mirrorSignals({ logger, registry }: Telemetry): MirrorSignals {
@@ -154,5 +156,7 @@ export function httpSignals({ logger, registry }: Telemetry): HttpSignals {
       failures.inc()
       logger.error({ err: error }, 'A request failed for a reason nobody foresaw.')
     },
+    socketUnreadable: (reason) =>
+      logger.warn({ reason }, 'A WebSocket was closed because its client cannot be understood.'),
   }
 }

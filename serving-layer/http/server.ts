@@ -2,7 +2,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { WebSocketServer } from 'ws'
+import { type WebSocket, WebSocketServer } from 'ws'
 import { MillraceError } from '../../core/errors.ts'
 import type { Clock } from '../../stores/clock.ts'
 import type { Telemetry } from '../../stores/telemetry.ts'
@@ -47,6 +47,7 @@ export async function startHttpServer(context: HttpServerContext): Promise<HttpS
       protocols.has('graphql-transport-ws') ? 'graphql-transport-ws' : false,
   })
   const endSockets = graphql.serve(sockets)
+  sockets.on('connection', (socket) => reportUnreadable(socket, settings, signals))
   server.on('upgrade', (request, socket, head) => {
     if (!isUpgradeAllowed(request, settings)) return refuseUpgrade(socket)
     sockets.handleUpgrade(request, socket, head, (accepted) =>
@@ -86,6 +87,24 @@ function isUpgradeAllowed(request: IncomingMessage, settings: HttpSettings): boo
 
 function refuseUpgrade(socket: Duplex): void {
   socket.end('HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-length: 0\r\n\r\n')
+}
+
+/** `ws` has closed such a socket with the code of its reason, e.g. 1009 for a message that is too long. */
+function reportUnreadable(
+  socket: WebSocket,
+  { bodyBytesMax }: HttpSettings,
+  signals: HttpSignals,
+): void {
+  // The one that graphql-ws has added takes it for a fault of ours and prints its stack.
+  socket.removeAllListeners('error')
+  socket.on('error', (error: NodeJS.ErrnoException) => {
+    const isTooLong = error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH'
+    signals.socketUnreadable(
+      isTooLong
+        ? `A message is longer than ${bodyBytesMax} bytes (http.bodyBytesMax).`
+        : error.message,
+    )
+  })
 }
 
 async function listen(server: Server, { host, port }: HttpSettings): Promise<string> {

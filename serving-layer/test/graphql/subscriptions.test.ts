@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { expect, it, vi } from 'vitest'
+import { WebSocket } from 'ws'
 import { RunningServer } from '../support/running-server.ts'
 
 type Message = {
@@ -139,6 +141,35 @@ it('documents over a socket have the same limits', async () => {
     )
     expect(Array.isArray(failure)).toBe(true)
   }
+})
+
+it.each([
+  [
+    'longer than a message may be',
+    'x'.repeat(2000),
+    1009,
+    'A message is longer than 1024 bytes (http.bodyBytesMax).',
+  ],
+  ['no UTF-8', Buffer.from([0xff]), 1007, 'Invalid WebSocket frame: invalid UTF-8 sequence'],
+])('a frame that is %s ends its socket with one line', async (_, frame, code, reason) => {
+  await using server = await RunningServer.start({ http: { bodyBytesMax: 1024 } })
+  const printed = vi.spyOn(console, 'error').mockReturnValue()
+  const others = server
+    .client()
+    .iterate({ query: 'subscription { status_counts { rows { status } } }' })
+  await nextOf(others)
+  const url = `${server.http.url.replace('http', 'ws')}/graphql`
+  const socket = new WebSocket(url, 'graphql-transport-ws')
+  await once(socket, 'open')
+  socket.send(frame, { binary: false })
+  expect((await once(socket, 'close'))[0]).toBe(code)
+  expect(printed).not.toHaveBeenCalled()
+  const lines = server.logged.map((line) => JSON.parse(line)).filter(({ level }) => level > 30)
+  expect(lines).toEqual([expect.objectContaining({ level: 40, reason })])
+  expect(lines[0]).not.toHaveProperty('err')
+  await server.mirror.add([{ host: 'c', status: 500, bytes: 1n }])
+  expect((await nextOf(others)).data.status_counts.rows).toHaveLength(2)
+  printed.mockRestore()
 })
 
 it('queries work over a socket', async () => {
