@@ -1,7 +1,7 @@
 /** One chunk of raw files: its records parsed and enriched again, staged as curated and rejected files. */
 import { type Offsets, offsetsPredicate } from '../core/offsets.ts'
 import { type LoadedPipeline, rawColumns, rejectedColumns } from '../core/pipeline.ts'
-import { type Column, columnDefinitions, quoteIdentifier } from '../core/sql.ts'
+import { columnDefinitions, quoteIdentifier } from '../core/sql.ts'
 import type { EnrichSql } from '../core/transform/enrich-sql.ts'
 import { parsedColumns, parseSql } from '../core/transform/parse-sql.ts'
 import type { Session } from '../stores/engine/duckdb.ts'
@@ -30,8 +30,6 @@ export interface RebuiltRows {
   readonly rejected: StagedFile[]
 }
 
-const batchColumn: Column = { name: '_batch', type: 'INTEGER' }
-
 /** Stages the rows of the records in these files of raw; nothing is committed. */
 export async function rebuildRows(
   session: Session,
@@ -44,10 +42,10 @@ export async function rebuildRows(
   const curatedTable = quoteIdentifier(`${name}/rebuild/curated`)
   try {
     await session.run(
-      `CREATE OR REPLACE TABLE ${parsedTable} (${columnDefinitions([...parsedColumns, ...schema, batchColumn])})`,
+      `CREATE OR REPLACE TABLE ${parsedTable} (${columnDefinitions([...parsedColumns, ...schema])})`,
     )
     await session.run(
-      `CREATE OR REPLACE TABLE ${curatedTable} (${columnDefinitions([...work.loaded.curatedColumns, batchColumn])})`,
+      `CREATE OR REPLACE TABLE ${curatedTable} (${columnDefinitions(work.loaded.curatedColumns)})`,
     )
     const scan = scanSql(await work.tables.raw.readablePaths(files), {
       columns: rawColumns,
@@ -60,11 +58,10 @@ export async function rebuildRows(
     const lines = await rawLines(session, { records, recordBytesMax, tableName: names.lines })
     const columns = [...parsedColumns, ...schema].map((column) => quoteIdentifier(column.name))
     await session.run(
-      `INSERT INTO ${parsedTable} SELECT ${columns.join(', ')}, 0 FROM (${parseSql(work.loaded.pipeline)(lines)})`,
+      `INSERT INTO ${parsedTable} SELECT ${columns.join(', ')} FROM (${parseSql(work.loaded.pipeline)(lines)})`,
     )
     await enrichRows(session, {
       segment: { parsedTable, curatedTable },
-      batch: 0,
       sql: work.enrich,
       inputColumns: enrichmentInput(schema),
     })

@@ -10,8 +10,9 @@ import type { Database } from '../stores/engine/duckdb.ts'
 import { stageParquet } from '../stores/lake/staging.ts'
 import type { LakeStorage } from '../stores/lake/storage.ts'
 import type { DataFile, LakeTable } from '../stores/lake/types.ts'
+import { enrichSegment, type Processor, parseSegment, type RecordCounts } from './micro-batch.ts'
 import { OffsetsMoved } from './offsets-moved.ts'
-import { type Pending, pendingRows } from './pending.ts'
+import { dropSegment, type Pending, pendingRows } from './pending.ts'
 
 export interface LakeTables {
   readonly raw: LakeTable
@@ -21,6 +22,7 @@ export interface LakeTables {
 
 /** In this order. Each `committed_…` is the commit point of its table. */
 export type LakeCommitStep =
+  | 'gathered'
   | 'staged_raw'
   | 'staged_rejected'
   | 'staged_curated'
@@ -36,6 +38,9 @@ export interface LakeCommitRequest {
   readonly database: Database
   readonly storage: LakeStorage
   readonly pending: Pending
+  /** Parses the records of small micro-batches; its session is the caller's and is not used. */
+  readonly processor: Processor
+  readonly onParsed: (counts: RecordCounts) => void
   readonly advise: (offsets: Offsets) => Promise<void>
   readonly trim: (offsets: Offsets) => Promise<void>
 }
@@ -69,6 +74,7 @@ export function lakeCommitSteps(request: LakeCommitRequest): readonly Step[] {
     await table.append({ files: staged.get(table) ?? [], from, until, operation: 'WRITE' })
   }
   return [
+    { name: 'gathered', run: () => gather(request) },
     { name: 'staged_raw', run: stage(tables.raw) },
     { name: 'staged_rejected', run: stage(tables.rejected) },
     { name: 'staged_curated', run: stage(tables.curated) },
@@ -80,6 +86,24 @@ export function lakeCommitSteps(request: LakeCommitRequest): readonly Step[] {
     // Only now: a hot range goes when curated has it (invariant 4).
     { name: 'trimmed', run: () => request.trim(pending.until) },
   ]
+}
+
+/** Makes a segment of the records of small micro-batches. */
+async function gather({ database, processor, pending, onParsed }: LakeCommitRequest) {
+  const { batches, segments } = pending
+  if (batches.length === 0) return
+  await database.session(async (session) => {
+    const ours = { ...processor, session }
+    const segment = await parseSegment(ours, batches)
+    try {
+      onParsed(await enrichSegment(ours, segment))
+    } catch (error) {
+      await dropSegment(session, segment)
+      throw error
+    }
+    segments.push(segment)
+    batches.length = 0
+  })
 }
 
 interface Missing {

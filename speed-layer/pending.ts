@@ -1,28 +1,26 @@
-/** Rows that are visible but not yet in the lake: tables of DuckDB in memory, frozen as a whole. */
+/** What is visible but not yet in the lake: what becomes the next lake commit. */
 import type { Offsets } from '../core/offsets.ts'
 import type { LoadedPipeline } from '../core/pipeline.ts'
-import { type Column, columnDefinitions, quoteIdentifier } from '../core/sql.ts'
+import { columnDefinitions, quoteIdentifier } from '../core/sql.ts'
 import { parsedColumns } from '../core/transform/parse-sql.ts'
-import type { ColumnStatement } from '../stores/engine/column-statement.ts'
 import type { Session } from '../stores/engine/duckdb.ts'
+import type { RecordBatch } from '../stores/event-log/port.ts'
 
-/** Two tables that hold the rows of one or more micro-batches. */
+/** Two tables that hold the rows of a large micro-batch, or of many small ones. */
 export interface Segment {
   /** Every record, parsed or not, quoted. */
   readonly parsedTable: string
   /** The rows of the events among them, quoted. */
   readonly curatedTable: string
-  /** What parses small micro-batches into this segment; null before the first. */
-  parseStatement: ColumnStatement | null
 }
 
 export interface Pending {
   readonly segments: Segment[]
-  /** Where small micro-batches go; null before the first. */
-  shared: Segment | null
-  /** Where the segments begin: the lake must have everything below before it gets these rows. */
+  /** Records of small micro-batches, which become a segment when they are committed. */
+  readonly batches: RecordBatch[]
+  /** Where the records begin: the lake must have everything below before it gets these rows. */
   readonly from: Offsets
-  /** Up to where the segments have everything. */
+  /** Up to where they have everything. */
   until: Offsets
   records: number
   /** Bytes of the records' values. */
@@ -31,30 +29,10 @@ export interface Pending {
   sinceMs: number
 }
 
-/** Which micro-batch a row came with: rows of the newest are found without reading the others. */
-const batchColumn: Column = { name: '_batch', type: 'INTEGER' }
-
 let created = 0
 
 export function createPending(from: Offsets): Pending {
-  return { segments: [], shared: null, from, until: from, records: 0, bytes: 0, sinceMs: 0 }
-}
-
-/**
- * The tables that small micro-batches share. A large one has its own: DuckDB takes rows into an empty
- * table as they are, but copies them a second time to add them to others. For a small one new tables
- * cost more.
- */
-export async function sharedSegment(
-  session: Session,
-  loaded: LoadedPipeline,
-  pending: Pending,
-): Promise<Segment> {
-  if (pending.shared !== null) return pending.shared
-  const segment = await createSegment(session, loaded)
-  pending.segments.push(segment)
-  pending.shared = segment
-  return segment
+  return { segments: [], batches: [], from, until: from, records: 0, bytes: 0, sinceMs: 0 }
 }
 
 export async function dropPending(session: Session, pending: Pending): Promise<void> {
@@ -62,14 +40,13 @@ export async function dropPending(session: Session, pending: Pending): Promise<v
 }
 
 export async function dropSegment(session: Session, segment: Segment): Promise<void> {
-  segment.parseStatement?.close()
   await session.run(`DROP TABLE IF EXISTS ${segment.parsedTable}`)
   await session.run(`DROP TABLE IF EXISTS ${segment.curatedTable}`)
 }
 
 /**
- * Forgets the typed columns of a large segment's records once its events have their rows: raw and
- * rejected do not need them, and they are half of the memory.
+ * Forgets the typed columns of a segment's records once its events have their rows: raw and rejected do
+ * not need them, and they are half of the memory.
  */
 export async function slimSegment(
   session: Session,
@@ -98,10 +75,8 @@ export async function createSegment(session: Session, loaded: LoadedPipeline): P
   const parsedTable = quoteIdentifier(`${name}/parsed/${created}`)
   const curatedTable = quoteIdentifier(`${name}/curated/${created}`)
   await session.run(
-    `CREATE TABLE ${parsedTable} (${columnDefinitions([...parsedColumns, ...schema, batchColumn])})`,
+    `CREATE TABLE ${parsedTable} (${columnDefinitions([...parsedColumns, ...schema])})`,
   )
-  await session.run(
-    `CREATE TABLE ${curatedTable} (${columnDefinitions([...loaded.curatedColumns, batchColumn])})`,
-  )
-  return { parsedTable, curatedTable, parseStatement: null }
+  await session.run(`CREATE TABLE ${curatedTable} (${columnDefinitions(loaded.curatedColumns)})`)
+  return { parsedTable, curatedTable }
 }

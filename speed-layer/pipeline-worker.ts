@@ -10,22 +10,18 @@ import { lingerMs } from './domain/linger.ts'
 import { type StartingPoint, startingPoint } from './domain/positions.ts'
 import type { LakeTables } from './lake-commit.ts'
 import { LakeWriter } from './lake-writer.ts'
+import { LiveRows, type RangeRows, type RowsByPartition } from './live-rows.ts'
 import {
-  enrichRecords,
-  hotRangeOf,
+  enrichSegment,
+  noRows,
   type Processor,
-  parseRecords,
-  type rangesOf,
+  parseSegment,
+  type RangeOfRecords,
+  type RecordCounts,
+  segmentRows,
 } from './micro-batch.ts'
 import { OffsetsMoved } from './offsets-moved.ts'
-import {
-  createPending,
-  dropPending,
-  type Pending,
-  type Segment,
-  sharedSegment,
-  slimSegment,
-} from './pending.ts'
+import { createPending, dropPending, type Pending, slimSegment } from './pending.ts'
 import { type ReadRecords, RecordReader } from './record-reader.ts'
 import { type SpeedTelemetry, speedTelemetryOf } from './telemetry.ts'
 
@@ -35,9 +31,21 @@ export interface PipelineParts {
   readonly database: Database
   readonly tables: LakeTables
   readonly enrich: EnrichSql
+  /** Where the rows of small micro-batches are computed. */
+  readonly liveDatabase: Database
   /** A folder in memory of this process. */
   readonly directory: string
 }
+
+/** A worker's own connections. */
+export interface WorkerSessions {
+  readonly session: Session
+  /** Of the database for live rows. */
+  readonly liveSession: Session
+}
+
+/** What the hot store gets of a range. */
+type RowsOf = (range: RangeOfRecords) => Promise<RangeRows>
 
 /** The consumer group; tools show its lag by this name. */
 export function consumerGroup(pipeline: string): string {
@@ -56,6 +64,7 @@ export class PipelineWorker {
   readonly #session: Session
   readonly #signals: SpeedTelemetry
   readonly #processor: Processor
+  readonly #live: LiveRows | null
   readonly #writer: LakeWriter
   readonly #name: string
   #positions: Offsets = new Map()
@@ -67,22 +76,26 @@ export class PipelineWorker {
     context: SpeedContext,
     parts: PipelineParts,
     assignment: Assignment,
-    session: Session,
+    sessions: WorkerSessions,
   ) {
     this.#context = context
     this.#parts = parts
     this.#assignment = assignment
-    this.#session = session
+    this.#session = sessions.session
     this.#name = parts.loaded.pipeline.name
     this.#signals = speedTelemetryOf(context.telemetry)
     this.#writer = new LakeWriter(context, assignment.signal)
+    const { loaded, enrich } = parts
+    const { recordBytesMax } = context.settings
+    this.#live = LiveRows.of(sessions.liveSession, loaded, enrich, recordBytesMax)
     this.#processor = {
-      session,
-      loaded: parts.loaded,
-      parse: parseSql(parts.loaded.pipeline),
-      enrich: parts.enrich,
+      session: sessions.session,
+      loaded,
+      parse: parseSql(loaded.pipeline),
+      enrich,
       settings: context.settings,
       directory: parts.directory,
+      fileName: this.#name,
       onLinesReadAgain: (reason) => this.#signals.linesReadAgain(this.#name, reason),
     }
   }
@@ -152,6 +165,7 @@ export class PipelineWorker {
   async close(): Promise<void> {
     await this.#writer.close()
     await this.discard()
+    this.#live?.close()
   }
 
   async #start(): Promise<void> {
@@ -212,64 +226,75 @@ export class PipelineWorker {
 
   async #process(read: ReadRecords): Promise<void> {
     const { clock, afterStep, progress } = this.#context
-    const { number: batch, ranges, records, bytes } = read
+    const { ranges, records, bytes } = read
     const startedMs = clock.now()
     const pending = this.#pending
     if (pending === null) throw new Error('The worker has not started.')
-    const segment = await this.#parsedSegment(pending, read)
-    afterStep?.(this.#name, 'parsed')
-    const counts = await enrichRecords(this.#processor, segment, batch)
-    if (read.segment !== null) await slimSegment(this.#session, this.#parts.loaded, segment)
+    const live = await this.#liveRows(read)
+    if (live !== null) pending.batches.push(...read.batches)
+    const rowsOf = live === null ? await this.#segmentRows(pending, read) : rowsIn(live)
     afterStep?.(this.#name, 'enriched')
-    for (const range of ranges) {
-      const hasRows = (counts.get(range.partition)?.get(null) ?? 0) > 0
-      await this.#appendHot(segment, batch, range, hasRows)
-    }
+    let rowCount = 0
+    for (const range of ranges) rowCount += await this.#appendHot(range, rowsOf)
     afterStep?.(this.#name, 'hot_appended')
     this.#advance(pending, ranges, { records, bytes, nowMs: startedMs })
-    const { rows, rejected } = totals(counts)
     const durationMs = clock.now() - startedMs
     const pipeline = this.#name
-    this.#signals.microBatchProcessed({ pipeline, records, rows, bytes, durationMs, rejected })
+    this.#signals.microBatchProcessed({ pipeline, records, rows: rowCount, bytes, durationMs })
     progress?.update(pipeline, (old) => ({
       records: old.records + records,
-      rows: old.rows + rows,
-      rejected: old.rejected + records - rows,
       positions: this.#positions,
       recordTimestampMs: Math.max(...ranges.map(({ timestampMsMax }) => timestampMsMax)),
     }))
   }
 
-  async #parsedSegment(pending: Pending, read: ReadRecords): Promise<Segment> {
-    if (read.segment !== null) {
-      pending.segments.push(read.segment)
-      return read.segment
-    }
-    const segment = await sharedSegment(this.#session, this.#parts.loaded, pending)
-    await parseRecords(this.#processor, segment, read.number, read.batches)
-    return segment
+  /** The rows of a small micro-batch without tables; null when there must be some. */
+  async #liveRows({ batches, ranges, segment }: ReadRecords): Promise<RowsByPartition | null> {
+    if (segment !== null || this.#live === null) return null
+    // After a restart the hot store may be ahead of the lake: then some of the rows are not wanted.
+    const isNew = ranges.every(({ partition, from }) => from >= offsetOf(this.#hot, partition))
+    return isNew ? await this.#live.rowsOf(batches) : null
   }
 
-  async #appendHot(
-    segment: Segment,
-    batch: number,
-    range: ReturnType<typeof rangesOf>[number],
-    hasRows: boolean,
-  ): Promise<void> {
+  /** The rows of a micro-batch by way of its segment, which then is pending. */
+  async #segmentRows(pending: Pending, { segment: parsed, batches }: ReadRecords): Promise<RowsOf> {
+    const segment = parsed ?? (await parseSegment(this.#processor, batches))
+    pending.segments.push(segment)
+    this.#context.afterStep?.(this.#name, 'parsed')
+    const counts = await enrichSegment(this.#processor, segment)
+    await slimSegment(this.#session, this.#parts.loaded, segment)
+    this.#count(counts)
+    return async (range) => {
+      const hasRows = (counts.get(range.partition)?.get(null) ?? 0) > 0
+      return hasRows ? await segmentRows(this.#processor, segment, range) : noRows
+    }
+  }
+
+  /** Each record is counted once: when it is in a segment, which every record is before its commit. */
+  #count(counts: RecordCounts): void {
+    const { rows, rejected } = totals(counts)
+    this.#signals.recordsJudged(this.#name, rejected)
+    const rejectedCount = [...rejected.values()].reduce((sum, count) => sum + count, 0)
+    this.#context.progress?.update(this.#name, (old) => ({
+      rows: old.rows + rows,
+      rejected: old.rejected + rejectedCount,
+    }))
+  }
+
+  /** @returns how many rows became visible. */
+  async #appendHot(range: RangeOfRecords, rowsOf: RowsOf): Promise<number> {
     // After a restart the hot store may be ahead of the lake: it gets only what it does not have.
     const from = maxOf(range.from, offsetOf(this.#hot, range.partition))
-    if (from >= range.until) return
-    const wanted = { ...range, from }
-    const hotRange = hasRows
-      ? await hotRangeOf(this.#processor, segment, batch, wanted)
-      : { ...wanted, rowCount: 0, rows: Buffer.alloc(0) }
-    const outcome = await this.#context.hotStore.append(this.#name, hotRange)
+    if (from >= range.until) return 0
+    const rows = await rowsOf({ ...range, from })
+    const outcome = await this.#context.hotStore.append(this.#name, { ...range, from, ...rows })
     if (outcome.kind === 'refused') {
       throw new OffsetsMoved(
         `The hot store ends partition ${range.partition} at ${outcome.end}, not at ${from}.`,
       )
     }
     this.#hot = new Map(this.#hot).set(range.partition, range.until)
+    return rows.rowCount
   }
 
   #advance(
@@ -318,6 +343,8 @@ export class PipelineWorker {
       database,
       storage,
       pending,
+      processor: { ...this.#processor, fileName: `${name}-commit` },
+      onParsed: (counts) => this.#count(counts),
       advise: (offsets) => eventLog.commitAdvisory(topic, consumerGroup(name), offsets),
       trim: (offsets) => hotStore.trim(name, offsets),
     })
@@ -333,7 +360,7 @@ export class PipelineWorker {
   }
 }
 
-function totals(counts: ReadonlyMap<number, ReadonlyMap<string | null, number>>) {
+function totals(counts: RecordCounts) {
   let rows = 0
   const rejected = new Map<string, number>()
   for (const reasons of counts.values()) {
@@ -343,6 +370,10 @@ function totals(counts: ReadonlyMap<number, ReadonlyMap<string | null, number>>)
     }
   }
   return { rows, rejected }
+}
+
+function rowsIn(rows: RowsByPartition): RowsOf {
+  return async ({ partition }) => rows.get(partition) ?? noRows
 }
 
 function maxOf(left: bigint, right: bigint): bigint {

@@ -5,9 +5,8 @@ export interface PipelineProgress {
   readonly pipeline: string
   /** Records taken from the log since the process started. */
   readonly records: number
-  /** Of these, records that became rows. */
+  /** Of these, records that became rows, and records that were rejected: known when the lake gets them. */
   readonly rows: number
-  /** Of these, records that were rejected. */
   readonly rejected: number
   /** Next offsets to read; everything below is visible. */
   readonly positions: Offsets

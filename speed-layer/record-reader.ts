@@ -1,21 +1,24 @@
 /**
  * Reads the log one micro-batch ahead. A large micro-batch is parsed as soon as it is read, beside the
- * enrichment of the one before it: each of the two keeps one core busy. A small one is parsed when its
- * turn comes, into the table that small ones share.
+ * enrichment of the one before it: each of the two keeps one core busy.
  */
 import type { Offsets } from '../core/offsets.ts'
 import type { RecordBatch } from '../stores/event-log/port.ts'
-import { bytesOf, type Processor, parseRecords, rangesOf } from './micro-batch.ts'
-import { createSegment, dropSegment, type Segment } from './pending.ts'
+import {
+  bytesOf,
+  type Processor,
+  parseSegment,
+  type RangeOfRecords,
+  rangesOf,
+} from './micro-batch.ts'
+import { dropSegment, type Segment } from './pending.ts'
 
 /** A micro-batch as it was read. */
 export interface ReadRecords {
-  /** Counts micro-batches; rows carry it. */
-  readonly number: number
   readonly batches: readonly RecordBatch[]
   readonly records: number
   readonly bytes: number
-  readonly ranges: ReturnType<typeof rangesOf>
+  readonly ranges: readonly RangeOfRecords[]
   readonly startedMs: number
   /** Where a large micro-batch has been parsed into; null for a small one. */
   readonly segment: Segment | null
@@ -29,8 +32,6 @@ export interface RecordReaderOptions {
   readonly read: (positions: Offsets, waitMs: number) => Promise<RecordBatch[]>
   readonly now: () => number
 }
-
-let created = 0
 
 export class RecordReader {
   readonly #options: RecordReaderOptions
@@ -69,28 +70,12 @@ export class RecordReader {
     const startedMs = now()
     const ranges = rangesOf(batches, this.#positions)
     const records = batches.reduce((sum, { count }) => sum + count, 0)
-    const number = created++
     const isLarge = records >= processor.settings.fileRecordsMin
-    const segment = isLarge ? await parseInto(processor, number, batches) : null
+    const segment = isLarge ? await parseSegment(processor, batches) : null
     this.#positions = new Map([
       ...this.#positions,
       ...ranges.map(({ partition, until }): [number, bigint] => [partition, until]),
     ])
-    return { number, batches, records, bytes: bytesOf(batches), ranges, startedMs, segment }
-  }
-}
-
-async function parseInto(
-  processor: Processor,
-  number: number,
-  batches: readonly RecordBatch[],
-): Promise<Segment> {
-  const segment = await createSegment(processor.session, processor.loaded)
-  try {
-    await parseRecords(processor, segment, number, batches)
-    return segment
-  } catch (error) {
-    await dropSegment(processor.session, segment)
-    throw error
+    return { batches, records, bytes: bytesOf(batches), ranges, startedMs, segment }
   }
 }

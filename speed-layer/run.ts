@@ -14,10 +14,18 @@ import { retryDelayMs } from './domain/linger.ts'
 import type { LakeTables } from './lake-commit.ts'
 import { isOutOfMemory, isRetryable } from './lake-writer.ts'
 import { OffsetsMoved } from './offsets-moved.ts'
-import { consumerGroup, type PipelineParts, PipelineWorker } from './pipeline-worker.ts'
+import {
+  consumerGroup,
+  type PipelineParts,
+  PipelineWorker,
+  type WorkerSessions,
+} from './pipeline-worker.ts'
 import { speedTelemetryOf } from './telemetry.ts'
 
 const defaultSqlDirectory = 'sql'
+/** A few thousand records and their rows. */
+const liveMemoryBytesMax = 128 * 1024 * 1024
+
 /**
  * Runs until `signal` aborts and the last rows are in the lake. A pipeline that meets what cannot be
  * retried stops, and the others go on; its error is thrown when all have ended.
@@ -30,9 +38,19 @@ export async function runSpeedLayer(context: SpeedContext, signal: AbortSignal):
     memoryBytesMax: settings.memoryBytesMax,
     setupSql: await loadMacros(sqlDirectory),
   })
+  // One thread: small statements lose more by sharing their work than they gain.
+  await using liveDatabase = await Database.open({
+    threads: 1,
+    memoryBytesMax: liveMemoryBytesMax,
+    setupSql: await loadMacros(sqlDirectory),
+  })
   const outcomes = await Promise.allSettled(
     context.pipelines.map((loaded) =>
-      runPipeline(context, { loaded, database, directory: scratch.directory }, signal),
+      runPipeline(
+        context,
+        { loaded, database, liveDatabase, directory: scratch.directory },
+        signal,
+      ),
     ),
   )
   const failures = outcomes.filter((outcome) => outcome.status === 'rejected')
@@ -41,7 +59,7 @@ export async function runSpeedLayer(context: SpeedContext, signal: AbortSignal):
 
 async function runPipeline(
   context: SpeedContext,
-  shared: Pick<PipelineParts, 'loaded' | 'database' | 'directory'>,
+  shared: Pick<PipelineParts, 'loaded' | 'database' | 'liveDatabase' | 'directory'>,
   signal: AbortSignal,
 ): Promise<void> {
   const { pipeline } = shared.loaded
@@ -74,8 +92,13 @@ async function runAssignment(
   assignment: Assignment,
   signal: AbortSignal,
 ): Promise<void> {
-  await parts.database.session(async (session) => {
-    const worker = new PipelineWorker(context, parts, assignment, session)
+  const { database, liveDatabase } = parts
+  const withSessions = (work: (sessions: WorkerSessions) => Promise<void>) =>
+    database.session((session) =>
+      liveDatabase.session((liveSession) => work({ session, liveSession })),
+    )
+  await withSessions(async (sessions) => {
+    const worker = new PipelineWorker(context, parts, assignment, sessions)
     try {
       await consumeUntilAborted(context, worker, parts.loaded.pipeline.name, assignment.signal)
       // Records of an assignment that went to somebody else are theirs to commit.

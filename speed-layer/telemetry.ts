@@ -13,8 +13,6 @@ interface MicroBatchSignal {
   readonly rows: number
   readonly bytes: number
   readonly durationMs: number
-  /** How many records were rejected for each reason. */
-  readonly rejected: ReadonlyMap<string, number>
 }
 
 interface LakeCommitSignal {
@@ -33,11 +31,14 @@ function speedTelemetry({ logger, registry }: Telemetry) {
       logger.info(fields, 'The speed layer reads from these offsets.')
     },
     microBatchProcessed(signal: MicroBatchSignal): void {
-      const { pipeline, records, rows, bytes, durationMs, rejected } = signal
+      const { pipeline, records, rows, bytes, durationMs } = signal
       metrics.events.inc({ pipeline }, records)
-      for (const [reason, count] of rejected) metrics.rejected.inc({ pipeline, reason }, count)
       metrics.microBatch.observe({ pipeline }, durationMs / 1000)
       logger.debug({ pipeline, records, rows, bytes, durationMs }, 'A micro-batch was processed.')
+    },
+    /** @param rejected how many records were rejected for each reason. */
+    recordsJudged(pipeline: string, rejected: ReadonlyMap<string, number>): void {
+      for (const [reason, count] of rejected) metrics.rejected.inc({ pipeline, reason }, count)
     },
     lagMeasured(pipeline: string, positions: Offsets, latest: Offsets): void {
       metrics.lag.set({ pipeline }, Number(offsetsBetween(positions, latest)))

@@ -9,7 +9,6 @@ import type { Session } from './engine/duckdb.ts'
 export interface EnrichRequest {
   /** Tables of the micro-batch's rows, quoted: every record, parsed or not; and the rows of the events. */
   readonly segment: { readonly parsedTable: string; readonly curatedTable: string }
-  readonly batch: number
   readonly sql: EnrichSql
   /** The schema's columns and the coordinates, quoted. */
   readonly inputColumns: string
@@ -43,22 +42,18 @@ export async function enrichRows(session: Session, request: EnrichRequest): Prom
 }
 
 async function insertRows(session: Session, request: EnrichRequest): Promise<void> {
-  const { segment, batch } = request
   const rows = request.sql.select(inputOf(request))
-  await session.run(`INSERT INTO ${segment.curatedTable} SELECT *, ${batch} FROM (${rows})`)
+  await session.run(`INSERT INTO ${request.segment.curatedTable} ${rows}`)
 }
 
-function inputOf({ segment, batch, inputColumns }: EnrichRequest, ids?: RowIds): string {
+function inputOf({ segment, inputColumns }: EnrichRequest, ids?: RowIds): string {
   const range = ids === undefined ? '' : ` AND rowid >= ${ids.from} AND rowid < ${ids.until}`
-  return (
-    `(SELECT ${inputColumns} FROM ${segment.parsedTable} ` +
-    `WHERE _batch = ${batch} AND _reason IS NULL${range})`
-  )
+  return `(SELECT ${inputColumns} FROM ${segment.parsedTable} ` + `WHERE _reason IS NULL${range})`
 }
 
-async function rowIdsOf(session: Session, { segment, batch }: EnrichRequest): Promise<RowIds> {
+async function rowIdsOf(session: Session, { segment }: EnrichRequest): Promise<RowIds> {
   const [ids] = await session.rows<{ low: bigint | null; high: bigint | null }>(
-    `SELECT min(rowid) AS low, max(rowid) AS high FROM ${segment.parsedTable} WHERE _batch = ${batch}`,
+    `SELECT min(rowid) AS low, max(rowid) AS high FROM ${segment.parsedTable}`,
   )
   return { from: ids?.low ?? 0n, until: (ids?.high ?? -1n) + 1n }
 }
@@ -99,29 +94,30 @@ async function probe(
 
 /** A filter or join of `curated.sql` lost or doubled these; a record is one row or rejected. */
 async function rejectMiscounted(session: Session, request: EnrichRequest): Promise<boolean> {
-  const { segment, batch } = request
+  const { segment } = request
   const isCoordinate = 'p._partition = c._partition AND p._offset = c._offset'
   await session.run(
     `CREATE OR REPLACE TEMP TABLE enrichment_miscounted AS SELECT p._partition, p._offset, count(c._offset) AS found ` +
-      `FROM ${segment.parsedTable} p LEFT JOIN ${segment.curatedTable} c ON ${isCoordinate} AND c._batch = ${batch} ` +
-      `WHERE p._batch = ${batch} AND p._reason IS NULL GROUP BY ALL HAVING found <> 1`,
+      `FROM ${segment.parsedTable} p LEFT JOIN ${segment.curatedTable} c ON ${isCoordinate} ` +
+      `WHERE p._reason IS NULL GROUP BY ALL HAVING found <> 1`,
   )
   const [counted] = await session.rows<{ n: bigint }>(
     'SELECT count(*) AS n FROM enrichment_miscounted',
   )
   if (counted === undefined || counted.n === 0n) return false
   await session.run(
-    `DELETE FROM ${segment.curatedTable} c USING enrichment_miscounted p WHERE ${isCoordinate} AND c._batch = ${batch}`,
+    `DELETE FROM ${segment.curatedTable} c USING enrichment_miscounted p WHERE ${isCoordinate}`,
   )
   await session.run(
     `UPDATE ${segment.parsedTable} AS p SET _reason = 'enrichment', ` +
       `_detail = 'curated.sql gave ' || c.found || ' rows for this record, expected 1.' ` +
-      `FROM enrichment_miscounted c WHERE ${isCoordinate} AND p._batch = ${batch}`,
+      `FROM enrichment_miscounted c WHERE ${isCoordinate}`,
   )
   return true
 }
 
-function isOwnFault(error: unknown): boolean {
+/** An error that is not a record's: trying again without some of them would not help. */
+export function isOwnFault(error: unknown): boolean {
   return !(error instanceof Error) || ownFaults.test(error.message)
 }
 

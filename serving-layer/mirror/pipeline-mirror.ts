@@ -7,8 +7,6 @@
  *   applyLake   a curated version: its rows move from recent to the tails  lake offsets move
  *   applyBatch  a published view: its rows leave the tail                  batch offsets move
  */
-import { rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { MillraceError } from '../../core/errors.ts'
 import {
   covers,
@@ -21,16 +19,15 @@ import {
   rangesBetween,
 } from '../../core/offsets.ts'
 import type { LoadedPipeline } from '../../core/pipeline.ts'
-import { quoteList, quoteLiteral } from '../../core/sql.ts'
+import { quoteLiteral } from '../../core/sql.ts'
 import type { Database, Session } from '../../stores/engine/duckdb.ts'
 import type { HotRange } from '../../stores/hot-store/port.ts'
 import type { PipelineTables } from '../../stores/lake/pipeline-tables.ts'
 import { filesHaveColumns, pruneFiles, scanSql } from '../../stores/lake/scan.ts'
 import { lakeFileError } from '../../stores/lake/storage-errors.ts'
 import type { DataFile, LakeCommit, LakeSnapshot, LakeTable } from '../../stores/lake/types.ts'
-import { restoreScratch } from '../../stores/scratch.ts'
+import { HotRows } from './hot-rows.ts'
 import {
-  columnList,
   curatedViewsSql,
   lakeOnlyViewsSql,
   objectCoverage,
@@ -71,14 +68,15 @@ export class PipelineMirror {
   readonly loaded: LoadedPipeline
   readonly views: readonly ViewMirror[]
   readonly #options: PipelineMirrorOptions
+  readonly #hotRows: HotRows
   readonly #lakeOnlyVersions = new Map<LakeTable, number>()
   #curated: LakeSnapshot
   #visible: VisibleState = { lake: noOffsets, realtime: noOffsets, newestMs: null }
-  #blobCount = 0
 
   private constructor(options: PipelineMirrorOptions, views: readonly ViewMirror[]) {
     this.#options = options
     this.loaded = options.loaded
+    this.#hotRows = new HotRows(options.loaded, options.scratchDirectory)
     this.#curated = options.tables.curated.current()
     this.views = views
   }
@@ -150,15 +148,11 @@ export class PipelineMirror {
       realtime: ends.reduce(maxOffsets, before.realtime),
       newestMs: Math.max(before.newestMs ?? 0, ...fresh.map((range) => range.timestampMsMax)),
     }
-    await using scratch = new AsyncDisposableStack()
-    const files = await this.#writeBlobs(fresh, scratch)
-    const columns = columnList(this.loaded.curatedColumns)
-    const insert = `INSERT INTO ${recentTable(this.loaded)} SELECT ${columns} FROM read_parquet(${quoteList(files)})
-      WHERE ${offsetsPredicate(before.realtime, visible.realtime)}`
-    const inserts = files.length > 0 ? [insert] : []
-    await this.#options.database.session((session) =>
-      session.transactionOf([...inserts, this.#visibleSql(visible)]),
-    )
+    await using rows = await this.#hotRows.waiting(fresh, before.realtime)
+    await this.#options.database.transaction(async (session) => {
+      await rows.insert(session)
+      await session.run(this.#visibleSql(visible))
+    })
     this.#visible = visible
   }
 
@@ -315,22 +309,6 @@ export class PipelineMirror {
       `INSERT INTO ${objectCoverage} VALUES (${quoteLiteral(this.name)}, ${quoteLiteral(object)},
        ${jsonLiteral(snapshot.offsets)}, ${snapshot.committedAtMs})`,
     )
-  }
-
-  /** Files of the ranges' rows, which go with `scratch`. */
-  async #writeBlobs(ranges: readonly HotRange[], scratch: AsyncDisposableStack): Promise<string[]> {
-    const files: string[] = []
-    await restoreScratch(this.#options.scratchDirectory)
-    for (const { rowCount, rows } of ranges) {
-      if (rowCount === 0) continue
-      this.#blobCount += 1
-      const name = `hot-${this.name}-${this.#blobCount}.parquet`
-      const file = join(this.#options.scratchDirectory, name)
-      scratch.defer(() => rm(file, { force: true }))
-      await writeFile(file, rows)
-      files.push(file)
-    }
-    return files
   }
 
   #firstHole(ranges: readonly HotRange[]): HotRange | undefined {

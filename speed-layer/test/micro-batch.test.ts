@@ -6,7 +6,7 @@ import { parseSql } from '../../core/transform/parse-sql.ts'
 import { DuckDbSqlParser } from '../../stores/engine/duckdb-sql-parser.ts'
 import { speedSettings } from '../config.ts'
 import { parseRecords } from '../micro-batch.ts'
-import { createPending, pendingRows, sharedSegment } from '../pending.ts'
+import { createPending, createSegment, pendingRows } from '../pending.ts'
 import { jsonPipeline, SpeedFixture } from './speed-fixture.ts'
 
 it('reads records singly when there is no room for a file of them', async () => {
@@ -23,7 +23,8 @@ it('reads records singly when there is no room for a file of them', async () => 
   const reasons: string[] = []
   await speed.database.session(async (session) => {
     const pending = createPending(noOffsets)
-    const segment = await sharedSegment(session, loaded, pending)
+    const segment = await createSegment(session, loaded)
+    pending.segments.push(segment)
     const processor = {
       session,
       loaded,
@@ -31,9 +32,10 @@ it('reads records singly when there is no room for a file of them', async () => 
       enrich: await enrichSql(loaded, new DuckDbSqlParser(speed.database), new Map()),
       settings: speedSettings.parse({ fileRecordsMin: 1 }),
       directory: join(speed.directory, 'not', 'there'),
+      fileName: 'http',
       onLinesReadAgain: (reason: string) => reasons.push(reason),
     }
-    await parseRecords(processor, segment, 0, batches)
+    await parseRecords(processor, segment, batches)
     const rows = await session.rows<{ value: string }>(
       `SELECT _value AS value FROM ${pendingRows(pending, 'parsedTable', '_offset, _value')} ORDER BY _offset`,
     )

@@ -6,6 +6,7 @@ import { MillraceError } from '../../core/errors.ts'
 import { loadPipelines } from '../../stores/pipelines.ts'
 import { pidNamespace } from '../../stores/process-identity.ts'
 import { storageWith } from '../../stores/test/lake/lake-fixture.ts'
+import { speedSettings } from '../config.ts'
 import type { SpeedStep } from '../context.ts'
 import { SpeedProgress } from '../progress.ts'
 import { runSpeedLayer } from '../run.ts'
@@ -184,10 +185,12 @@ describe('curated.sql', () => {
 })
 
 describe('a crash', () => {
+  // What a micro-batch is by way of tables, and what it is without them.
   const steps: readonly SpeedStep[] = [
     'parsed',
     'enriched',
     'hot_appended',
+    'gathered',
     'staged_raw',
     'staged_rejected',
     'staged_curated',
@@ -198,31 +201,45 @@ describe('a crash', () => {
     'trimmed',
   ]
 
-  it.each(steps)('after the step %s loses nothing and counts nothing twice', async (step) => {
-    await openWith()
-    let count = 0
-    const produce = async (n: number) => {
-      for (let i = 0; i < n; i++, count += 4) {
-        await speed.produce('logs', i % 2, [good(i), 'bad', good(i + 1), '{"status":1}'])
+  const ways = [
+    ['live', speedSettings.parse({}).fileRecordsMin],
+    ['by way of tables', 1],
+  ] as const
+  const cases = ways.flatMap(([way, fileRecordsMin]) =>
+    steps
+      .filter((step) => way !== 'live' || step !== 'parsed')
+      .map((step) => ({ step, way, fileRecordsMin })),
+  )
+
+  it.each(cases)(
+    'after the step $step, $way, loses nothing and counts nothing twice',
+    async ({ step, fileRecordsMin }) => {
+      await openWith()
+      let count = 0
+      const produce = async (n: number) => {
+        for (let i = 0; i < n; i++, count += 4) {
+          await speed.produce('logs', i % 2, [good(i), 'bad', good(i + 1), '{"status":1}'])
+        }
       }
-    }
-    // The hot store outlives every second crash, as it does where it is a service of its own.
-    for (const losesHotStore of [false, true]) {
-      await produce(5)
-      let crashed = false
-      const afterStep = (_: string, reached: SpeedStep) => {
-        if (reached !== step || crashed) return
-        crashed = true
-        throw new Error('The process died.')
+      // The hot store outlives every second crash, as it does where it is a service of its own.
+      for (const losesHotStore of [false, true]) {
+        await produce(5)
+        let crashed = false
+        const afterStep = (_: string, reached: SpeedStep) => {
+          if (reached !== step || crashed) return
+          crashed = true
+          throw new Error('The process died.')
+        }
+        const context = speed.context({ afterStep }, { fileRecordsMin })
+        const running = runSpeedLayer(context, new AbortController().signal)
+        await expect(running).rejects.toThrow('The process died.')
+        if (losesHotStore) speed.loseHotStore()
+        await produce(3)
+        await speed.runToEnd({}, { fileRecordsMin })
+        await expectConserved(count)
       }
-      const running = runSpeedLayer(speed.context({ afterStep }), new AbortController().signal)
-      await expect(running).rejects.toThrow('The process died.')
-      if (losesHotStore) speed.loseHotStore()
-      await produce(3)
-      await speed.runToEnd()
-      await expectConserved(count)
-    }
-  })
+    },
+  )
 })
 
 describe('the hot store', () => {
@@ -268,7 +285,7 @@ describe('the hot store', () => {
   it('gets its rows when somebody has taken the folder in memory away', async () => {
     let hasRemoved = false
     const afterStep = (_: string, step: SpeedStep) => {
-      if (step !== 'enriched' || hasRemoved) return
+      if (step !== 'parsed' || hasRemoved) return
       hasRemoved = true
       const mine = `millrace-${pidNamespace()}-${process.pid}-`
       const memory = existsSync('/dev/shm') ? readdirSync('/dev/shm') : []
@@ -277,7 +294,7 @@ describe('the hot store', () => {
       }
     }
     await speed.produce('logs', 0, [good(1), 'bad', good(2)])
-    await speed.runToEnd({ afterStep })
+    await speed.runToEnd({ afterStep }, { fileRecordsMin: 1 })
     expect(hasRemoved).toBe(true)
     await expectConserved(3)
   })
@@ -327,7 +344,7 @@ describe('the hot store', () => {
     await speed.produce('logs', 0, [good(1)])
     let isDone = false
     const afterStep = (_: string, step: SpeedStep) => {
-      if (step !== 'parsed' || isDone) return
+      if (step !== 'enriched' || isDone) return
       isDone = true
       // Another worker is quicker, and then gone.
       void speed.hot.append('http', {
@@ -385,7 +402,7 @@ describe('the lake', () => {
     const stop = new AbortController()
     const afterStep = (_: string, step: SpeedStep) => {
       if (step === 'staged_curated') hasCommitBegun = true
-      if (step === 'parsed' && hasCommitBegun && !isStopping) {
+      if (step === 'enriched' && hasCommitBegun && !isStopping) {
         isStopping = true
         stop.abort()
       }

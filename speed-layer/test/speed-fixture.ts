@@ -2,6 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { LIST, VARCHAR } from '@duckdb/node-api'
 import type { Offsets } from '../../core/offsets.ts'
 import { type LoadedPipeline, tablePaths } from '../../core/pipeline.ts'
 import { type Column, quoteList } from '../../core/sql.ts'
@@ -11,6 +12,7 @@ import { openEmbeddedEventLog } from '../../stores/event-log/embedded.ts'
 import type { EventLog, ProducedRecord, Producer } from '../../stores/event-log/port.ts'
 import { createMemoryHotStore } from '../../stores/hot-store/memory.ts'
 import type { HotStore } from '../../stores/hot-store/port.ts'
+import { selectTextRows, splitTextRows } from '../../stores/hot-store/text-rows.ts'
 import { openLocalStorage } from '../../stores/lake/local.ts'
 import type { LakeStorage } from '../../stores/lake/storage.ts'
 import { openLakeTable } from '../../stores/lake/table.ts'
@@ -191,11 +193,27 @@ export class SpeedFixture implements AsyncDisposable {
     const rows: RowOf[] = []
     for (const range of await this.hot.read(pipeline, from, { bytesMax: 1 << 26, waitMs: 0 })) {
       if (range.rowCount === 0) continue
+      const text = splitTextRows(range.rows)
+      if (text !== null) {
+        rows.push(...(await this.#readText(pipeline, text)))
+        continue
+      }
       const path = join(this.directory, 'hot.parquet')
       writeFileSync(path, range.rows)
       rows.push(...(await this.#read([path])))
     }
     return rows
+  }
+
+  async #readText(pipelineName: string, text: { header: string; json: string }): Promise<RowOf[]> {
+    const loaded = this.pipelines.find(({ pipeline }) => pipeline.name === pipelineName)
+    const select = selectTextRows(text.header, loaded?.curatedColumns ?? [])
+    const result = await this.database.session(async ({ connection }) => {
+      const statement = await connection.prepare(select)
+      statement.bindList(1, [text.json], LIST(VARCHAR))
+      return await statement.run()
+    })
+    return (await result.getRowObjectsJS()) as RowOf[]
   }
 
   async #read(paths: readonly string[]): Promise<RowOf[]> {

@@ -10,7 +10,10 @@ export interface HotRange extends OffsetRange {
   readonly rowCount: number
   /** Epoch ms of the newest record in the range, rejected ones included. */
   readonly timestampMsMax: number
-  /** Self-describing: a Parquet file with the curated columns. Empty when `rowCount` is 0. */
+  /**
+   * Self-describing, with the curated columns: a Parquet file, or for few rows text (`text-rows.ts`).
+   * Empty when `rowCount` is 0.
+   */
   readonly rows: Buffer
 }
 

@@ -13,6 +13,7 @@ import { Database } from '../../../stores/engine/duckdb.ts'
 import type { EventLog } from '../../../stores/event-log/port.ts'
 import { createMemoryHotStore } from '../../../stores/hot-store/memory.ts'
 import type { HotStore } from '../../../stores/hot-store/port.ts'
+import { encodeTextRows, rowTextSql } from '../../../stores/hot-store/text-rows.ts'
 import { openLocalStorage } from '../../../stores/lake/local.ts'
 import { openPipelineTables, type PipelineTables } from '../../../stores/lake/pipeline-tables.ts'
 import { stageParquet } from '../../../stores/lake/staging.ts'
@@ -101,7 +102,7 @@ export class World implements AsyncDisposable {
       until,
       rowCount,
       timestampMsMax: Number(until),
-      rows: rowCount === 0 ? Buffer.alloc(0) : await this.#parquet(predicate),
+      rows: rowCount === 0 ? Buffer.alloc(0) : await this.#hotRows(predicate, count),
     })
     if (outcome.kind !== 'appended') throw new Error(`Refused at ${outcome.end}.`)
     this.#ends = new Map([...this.#ends, [partition, until]])
@@ -188,6 +189,16 @@ export class World implements AsyncDisposable {
         partitionColumns: this.loaded.pipeline.partitionBy.map(({ name }) => name),
       }),
     )
+  }
+
+  /** In both forms, so that a mirror meets them side by side. */
+  async #hotRows(predicate: string, count: number): Promise<Buffer> {
+    if (count % 3 === 0) return await this.#parquet(predicate)
+    const columns = this.loaded.curatedColumns
+    const [row] = await this.#database.rows<{ text: string }>(
+      `SELECT string_agg(${rowTextSql(columns)}, ',') AS text FROM ${allRows} WHERE ${predicate}`,
+    )
+    return encodeTextRows(columns, row?.text ?? '')
   }
 
   async #parquet(predicate: string): Promise<Buffer> {
