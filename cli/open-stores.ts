@@ -1,5 +1,4 @@
 /** Opens the embedded adapters under the data directory, each at its first use. */
-import { mkdir } from 'node:fs/promises'
 import { MillraceError } from '../core/errors.ts'
 import type { LoadedPipeline } from '../core/pipeline.ts'
 import { systemClock } from '../stores/clock.ts'
@@ -10,7 +9,7 @@ import type { HotStore } from '../stores/hot-store/port.ts'
 import { openLocalStorage } from '../stores/lake/local.ts'
 import type { LakeStorage } from '../stores/lake/storage.ts'
 import { loadPipelines } from '../stores/pipelines.ts'
-import { acquireProcessLock, type LockOutcome } from '../stores/process-lock.ts'
+import { acquireProcessLock } from '../stores/process-lock.ts'
 import { dataPlaces } from './data-places.ts'
 import type { Settings } from './settings.ts'
 
@@ -47,36 +46,18 @@ export async function openPipelines(
 /**
  * Keeps a second process that would do the same work out of the data directory.
  *
- * @throws MillraceError DATA_DIRECTORY_IN_USE, DATA_DIRECTORY_UNUSABLE
+ * @throws MillraceError DATA_DIRECTORY_IN_USE, DATA_DIRECTORY_UNUSABLE, DISK_FULL
  */
 export async function lockDataDirectory(
   settings: Settings,
   { name, purpose }: { readonly name: string; readonly purpose: string },
 ): Promise<AsyncDisposable> {
   const { root, locks } = dataPlaces(settings.dataDirectory)
-  const outcome = await acquire(root, locks, { name, purpose })
+  const outcome = await acquireProcessLock(locks, name, purpose)
   if (outcome.kind === 'acquired') return outcome.lock
   const { pid, host, purpose: other } = outcome.holder
   throw new MillraceError(
     'DATA_DIRECTORY_IN_USE',
     `The data directory '${root}' is used by '${other}', process ${pid} on ${host}. Stop that one, or set MILLRACE_DATA to another directory.`,
   )
-}
-
-async function acquire(
-  root: string,
-  locks: string,
-  { name, purpose }: { readonly name: string; readonly purpose: string },
-): Promise<LockOutcome> {
-  try {
-    await mkdir(root, { recursive: true })
-    return await acquireProcessLock(locks, name, purpose)
-  } catch (cause) {
-    const reason = (cause as NodeJS.ErrnoException).code ?? 'unknown'
-    throw new MillraceError(
-      'DATA_DIRECTORY_UNUSABLE',
-      `The data directory '${root}' cannot be written (${reason}). Make it writable, free some space, or set MILLRACE_DATA to another directory.`,
-      { cause },
-    )
-  }
 }

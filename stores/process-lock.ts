@@ -9,7 +9,9 @@ import { randomUUID } from 'node:crypto'
 import { link, mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { MillraceError } from '../core/errors.ts'
 import { isRunning, startTicksOf } from './process-identity.ts'
+import { systemCodeOf, systemError } from './system-errors.ts'
 
 /** Who holds the lock, to be named in a sentence. */
 export interface LockHolder {
@@ -30,12 +32,28 @@ export type LockOutcome =
 const foreignSilenceMsMax = 30_000
 const heartbeatMs = 5000
 
-/** Takes the lock `name` of a folder (created if absent), or says who has it. Does not wait. */
+/**
+ * Takes the lock `name` of a folder (created if absent), or says who has it. Does not wait.
+ *
+ * @throws MillraceError DISK_FULL, DATA_DIRECTORY_UNUSABLE, also when it is let go.
+ */
 export async function acquireProcessLock(
   folder: string,
   name: string,
   purpose: string,
 ): Promise<LockOutcome> {
+  try {
+    return await takeOrName(folder, name, purpose)
+  } catch (error) {
+    throw lockError(error, folder, name)
+  }
+}
+
+function lockError(error: unknown, folder: string, name: string): unknown {
+  return systemError(error, `The lock '${name}' in '${folder}'`)
+}
+
+async function takeOrName(folder: string, name: string, purpose: string): Promise<LockOutcome> {
   await mkdir(folder, { recursive: true })
   for (;;) {
     const generation = await highestGeneration(folder, name)
@@ -82,25 +100,29 @@ async function tryGeneration(
   for (const old of await generationsOf(folder, name)) {
     if (old < generation) await rm(lockPath(folder, name, old), { force: true })
   }
-  return holdLock(path, purpose)
+  return holdLock(path, purpose, (error) => lockError(error, folder, name))
 }
 
 /** Creates the file with its content in one step; false if it exists. */
 async function createWhole(folder: string, path: string, purpose: string): Promise<boolean> {
   const draft = join(folder, `.${randomUUID()}.draft`)
-  await writeFile(draft, contentOf(purpose, false))
   try {
+    await writeFile(draft, contentOf(purpose, false))
     await link(draft, path)
     return true
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    if (systemCodeOf(error) === 'EEXIST') return false
     throw error
   } finally {
     await rm(draft, { force: true })
   }
 }
 
-function holdLock(path: string, purpose: string): AsyncDisposable {
+function holdLock(
+  path: string,
+  purpose: string,
+  errorOf: (error: unknown) => unknown,
+): AsyncDisposable {
   const heartbeat = setInterval(() => {
     const now = new Date()
     // A missed heartbeat is made up for by the next one; only other hosts look at them.
@@ -110,7 +132,12 @@ function holdLock(path: string, purpose: string): AsyncDisposable {
   return {
     [Symbol.asyncDispose]: async () => {
       clearInterval(heartbeat)
-      await writeFile(path, contentOf(purpose, true))
+      await writeFile(path, contentOf(purpose, true)).catch((error: unknown) => {
+        const failure = errorOf(error)
+        // The file was emptied before there was no room for its words, and an empty one is free.
+        const isEmptied = failure instanceof MillraceError && failure.code === 'DISK_FULL'
+        if (!isEmptied) throw failure
+      })
     },
   }
 }
@@ -127,7 +154,7 @@ async function readHolder(path: string): Promise<LockHolder | null> {
     // Only letting go rewrites the file in place, so a half-written one is a free one.
     return text.endsWith('}') ? (JSON.parse(text) as LockHolder) : { ...nobody }
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
+    if (systemCodeOf(error) === 'ENOENT') return null
     throw error
   }
 }

@@ -13,10 +13,11 @@ import {
   unlink,
 } from 'node:fs/promises'
 import { dirname, join, relative, resolve, sep } from 'node:path'
+import { systemCodeOf } from '../system-errors.ts'
 import { randomName } from '../unique.ts'
 import { openStagingFolder, stagingRoot } from './staging-folder.ts'
 import type { LakeStorage, StoredFile } from './storage.ts'
-import { storageError, systemCodeOf } from './storage-errors.ts'
+import { storageError } from './storage-errors.ts'
 
 /**
  * Opens the lake below `root`, creating the directory. Throws DATA_DIRECTORY_UNUSABLE or DISK_FULL,

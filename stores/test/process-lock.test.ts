@@ -1,10 +1,25 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { open, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { acquireProcessLock } from '../process-lock.ts'
+
+// Nobody can be refused by the system on purpose where tests run as root.
+vi.mock(import('node:fs/promises'), async (original) => {
+  const actual = await original()
+  return { ...actual, writeFile: vi.fn(actual.writeFile) }
+})
+
+/** The next file that is written stays empty, as on a full disk, or cannot be opened. */
+function refuseNextWrite(code: string): void {
+  vi.mocked(writeFile).mockImplementationOnce(async (path) => {
+    if (code === 'ENOSPC') await (await open(String(path), 'w')).close()
+    throw Object.assign(new Error(`${code}: refused, write`), { code })
+  })
+}
 
 let folder: string
 beforeEach(() => {
@@ -90,6 +105,43 @@ describe('acquireProcessLock', () => {
     const longAgo = new Date(Date.now() - 60_000)
     utimesSync(path, longAgo, longAgo)
     await acquired()
+  })
+
+  it.each([
+    ['ENOSPC', 'DISK_FULL', 'the disk is full'],
+    ['EDQUOT', 'DISK_FULL', 'the disk is full'],
+    ['EACCES', 'DATA_DIRECTORY_UNUSABLE', 'EACCES: refused'],
+    ['EROFS', 'DATA_DIRECTORY_UNUSABLE', 'EROFS: refused'],
+  ])('says in one sentence that %s keeps it from taking the lock', async (system, code, reason) => {
+    refuseNextWrite(system)
+    const taking = acquireProcessLock(folder, 'batch', 'test')
+    await expect(taking).rejects.toMatchObject({ name: 'MillraceError', code })
+    await expect(taking).rejects.toThrow(
+      new RegExp(`^The lock 'batch' in '${folder}' cannot be (used|written): ${reason}`),
+    )
+    expect(readdirSync(folder)).toEqual([])
+    await acquired()
+  })
+
+  it('says that the folder of locks is none', async () => {
+    writeFileSync(join(folder, 'file'), '')
+    const taking = acquireProcessLock(join(folder, 'file'), 'up', 'test')
+    await expect(taking).rejects.toMatchObject({ code: 'DATA_DIRECTORY_UNUSABLE' })
+  })
+
+  it('lets go of the lock on a full disk too', async () => {
+    const lock = await acquired()
+    refuseNextWrite('ENOSPC')
+    await lock[Symbol.asyncDispose]()
+    await acquired()
+  })
+
+  it('says that it cannot let go of the lock', async () => {
+    const lock = await acquired()
+    refuseNextWrite('EROFS')
+    await expect(lock[Symbol.asyncDispose]()).rejects.toMatchObject({
+      code: 'DATA_DIRECTORY_UNUSABLE',
+    })
   })
 
   it('lets many processes of one machine race without two winners at a time', async () => {
