@@ -1,7 +1,7 @@
 /** The way to the event log: one append at a time per topic and partition, retried until it holds. */
 import { randomUUID } from 'node:crypto'
 import { MillraceError } from '../core/errors.ts'
-import type { Clock } from '../stores/clock.ts'
+import type { SteadyClock } from '../stores/clock.ts'
 import type { EventLog, ProducedRecord, Producer } from '../stores/event-log/port.ts'
 import type { ShipperSettings } from './config.ts'
 import type { ShipperTelemetry } from './telemetry.ts'
@@ -27,7 +27,7 @@ interface ProduceContext {
   readonly eventLog: EventLog
   readonly settings: ShipperSettings
   readonly telemetry: ShipperTelemetry
-  readonly clock: Clock
+  readonly clock: SteadyClock
   /** Called after each append that holds, with the number of records. */
   readonly onAcknowledged: (records: number) => void
 }
@@ -76,9 +76,9 @@ export class Output {
   /** Waits until everything is acknowledged, for `waitMs` at most; then gives the rest up. */
   async drain(waitMs: number): Promise<void> {
     const { clock } = this.#context
-    const until = clock.now() + waitMs
-    while (this.#bytesInFlight > 0 && this.#failure === null && clock.now() < until) {
-      await this.#settled.wait(Math.min(100, until - clock.now()))
+    const untilMs = clock.elapsed() + waitMs
+    while (this.#bytesInFlight > 0 && this.#failure === null && clock.elapsed() < untilMs) {
+      await this.#settled.wait(Math.min(100, untilMs - clock.elapsed()))
     }
     this.#abandoned.abort()
     if (this.#bytesInFlight > 0) return

@@ -1,12 +1,12 @@
 /** Writes the registry often enough and not more often, one write at a time. */
-import type { Clock } from '../stores/clock.ts'
+import type { SteadyClock } from '../stores/clock.ts'
 import type { ShipperSettings } from './config.ts'
 import { type RegistryEntry, writeRegistry } from './registry.ts'
 import type { ShipperTelemetry } from './telemetry.ts'
 
 interface WriterContext {
   readonly telemetry: ShipperTelemetry
-  readonly clock: Clock
+  readonly clock: SteadyClock
   readonly settings: ShipperSettings
 }
 
@@ -32,14 +32,14 @@ export class RegistryWriter {
     this.#hasNews = true
   }
 
-  /** Epoch ms at which a write is due; infinity when there is nothing to write. */
+  /** When a write is due, ms elapsed; infinity when there is nothing to write. */
   dueMs(): number {
     return this.#hasNews && !this.#isRunning ? this.#notBeforeMs : Number.POSITIVE_INFINITY
   }
 
   /** Starts a write in the background when one is due. A failure is reported and tried again. */
   writeWhenDue(entries: Entries): void {
-    if (this.#context.clock.now() < this.dueMs()) return
+    if (this.#context.clock.elapsed() < this.dueMs()) return
     void this.#start(entries()).catch((error: unknown) => {
       this.#context.telemetry.registryWriteFailed(error)
       this.#hasNews = true
@@ -78,7 +78,7 @@ export class RegistryWriter {
       await this.#running
     } finally {
       this.#isRunning = false
-      this.#notBeforeMs = this.#context.clock.now() + this.#context.settings.registryFlushMs
+      this.#notBeforeMs = this.#context.clock.elapsed() + this.#context.settings.registryFlushMs
     }
   }
 }

@@ -1,7 +1,7 @@
 /** The loop of the shipper: find files → read in turns → send → remember what is acknowledged. */
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
-import type { Clock } from '../stores/clock.ts'
+import type { SteadyClock } from '../stores/clock.ts'
 import type { EventLog } from '../stores/event-log/port.ts'
 import type { Telemetry } from '../stores/telemetry.ts'
 import { type FilebeatConfig, type ShipperSettings, shipperSettings } from './config.ts'
@@ -28,7 +28,7 @@ export interface ShipperContext {
   /** The registry file; its directory is made when it is missing. */
   readonly registryPath: string
   readonly telemetry: Telemetry
-  readonly clock: Clock
+  readonly clock: SteadyClock
   readonly settings?: ShipperSettings
   /** Called after each append that holds. */
   readonly onProgress?: (progress: ShipperProgress) => void
@@ -78,8 +78,7 @@ export async function runShipper(context: ShipperContext, signal: AbortSignal): 
   telemetry.started({ file: config.file, inputs: config.inputs.length })
   try {
     await loop({ ...context, settings, telemetry, output, registry, tailer }, signal)
-    const untilMs = clock.now() + settings.stopGraceMs
-    await tailer.drainDeleted(untilMs)
+    await tailer.drainDeleted(clock.elapsed() + settings.stopGraceMs)
   } finally {
     await output.drain(settings.stopGraceMs)
     await registry.writeLast(tailer.entries())
@@ -114,7 +113,7 @@ async function loop(parts: Loop, signal: AbortSignal): Promise<void> {
   let scanTookMs = 0
   const scanSoon = () => {
     // A directory that changes all the time must not keep us scanning.
-    nextScanMs = Math.min(nextScanMs, clock.now() + 10 * scanTookMs)
+    nextScanMs = Math.min(nextScanMs, clock.elapsed() + 10 * scanTookMs)
   }
   signal.addEventListener('abort', () => wakeup.ring(), { once: true })
   await using watcher = new DirectoryWatcher({
@@ -129,13 +128,13 @@ async function loop(parts: Loop, signal: AbortSignal): Promise<void> {
     failed: (error) => telemetry.directoryUnwatched(error),
   })
   while (!signal.aborted) {
-    if (clock.now() >= nextScanMs) {
-      const startedMs = clock.now()
+    if (clock.elapsed() >= nextScanMs) {
+      const startedMs = clock.elapsed()
       nextScanMs = startedMs + scanIntervalMs
       const discovery = await discover(inputs)
       watcher.follow(discovery.directories)
-      if (!(await tailer.apply(discovery))) nextScanMs = Math.min(nextScanMs, clock.now() + 100)
-      scanTookMs = clock.now() - startedMs
+      if (!(await tailer.apply(discovery))) nextScanMs = Math.min(nextScanMs, clock.elapsed() + 100)
+      scanTookMs = clock.elapsed() - startedMs
     }
     const nextLookMs = tailer.queueDue()
     if (tailer.hasQueued) {
@@ -143,7 +142,7 @@ async function loop(parts: Loop, signal: AbortSignal): Promise<void> {
       await tailer.turn()
     } else {
       output.throwIfFailed()
-      const dueMs = Math.min(nextScanMs, nextLookMs, registry.dueMs()) - clock.now()
+      const dueMs = Math.min(nextScanMs, nextLookMs, registry.dueMs()) - clock.elapsed()
       if (dueMs > 0) {
         await wakeup.wait(dueMs)
         // Changes are gathered for a moment, so that a busy writer costs reads per batch, not per line.

@@ -1,6 +1,6 @@
 /** The files that are followed: found by scans, read in fair turns, let go when they are done. */
 import { dirname } from 'node:path'
-import type { Clock } from '../stores/clock.ts'
+import type { SteadyClock } from '../stores/clock.ts'
 import type { InputConfig } from './config/input.ts'
 import type { ShipperSettings } from './config.ts'
 import { type Discovery, type FoundFile, fileKey, findByIdentity } from './discover.ts'
@@ -19,7 +19,7 @@ export interface TailerContext {
   readonly recordBytesMax: number
   readonly settings: ShipperSettings
   readonly telemetry: ShipperTelemetry
-  readonly clock: Clock
+  readonly clock: SteadyClock
   readonly output: Output
   makerFor(origin: LineOrigin): Promise<RecordMaker>
   /** Makes the current sources durable in the registry; returns when they are. */
@@ -39,6 +39,8 @@ export class Tailer {
   readonly #polled = new Set<TrackedFile>()
   /** Keys of `#saved` whose file was not looked for under other names since it was last open. */
   readonly #unplaced: Set<string>
+  /** By key of `#saved`: the time of change, epoch ms, at which its file was closed in this run. */
+  readonly #closedMtimesMs = new Map<string, number>()
   /** Paths of files that were closed because they were idle. */
   readonly #closedPaths = new Set<string>()
   #queue: TrackedFile[] = []
@@ -58,7 +60,9 @@ export class Tailer {
   entries(): RegistryEntry[] {
     const nowMs = this.#context.clock.now()
     for (const [key, entry] of this.#saved) {
-      if (nowMs - entry.seenAtMs > forgetAfterMs) this.#saved.delete(key)
+      if (nowMs - entry.seenAtMs <= forgetAfterMs) continue
+      this.#saved.delete(key)
+      this.#closedMtimesMs.delete(key)
     }
     const open = [...this.#files.values()].map((file) => file.source.entry(nowMs))
     return [...this.#saved.values(), ...open]
@@ -99,12 +103,12 @@ export class Tailer {
     return isComplete
   }
 
-  /** Queues the files whose time to be looked at has come. Returns the time of the next look. */
+  /** Queues the files whose time to be looked at has come. Returns when the next look is, ms elapsed. */
   queueDue(): number {
-    const nowMs = this.#context.clock.now()
+    const elapsedMs = this.#context.clock.elapsed()
     let nextMs = Number.POSITIVE_INFINITY
     for (const file of this.#polled) {
-      if (file.pollAtMs <= nowMs) this.#enqueue(file)
+      if (file.pollAtMs <= elapsedMs) this.#enqueue(file)
       else nextMs = Math.min(nextMs, file.pollAtMs)
     }
     return nextMs
@@ -125,7 +129,7 @@ export class Tailer {
 
   /**
    * For a stop: reads deleted files to their end, because nobody can open them again. Gives up at
-   * `untilMs` or when the event log has no room.
+   * `untilMs` (elapsed) or when the event log has no room.
    */
   async drainDeleted(untilMs: number): Promise<void> {
     const { clock, output, settings } = this.#context
@@ -134,7 +138,7 @@ export class Tailer {
       let isAtEnd = nlink > 0
       while (
         !isAtEnd &&
-        clock.now() < untilMs &&
+        clock.elapsed() < untilMs &&
         output.bytesInFlight < settings.inFlightBytesMax
       ) {
         const turn = await sendTurn(file, { ...this.#context, nowMs: clock.now() })
@@ -153,12 +157,12 @@ export class Tailer {
     const turn = await sendTurn(file, { ...this.#context, nowMs: clock.now() })
     if (turn.kind === 'truncated') return await this.#restart(file, turn.reason)
     if (turn.kind === 'end') {
-      if (file.isGone && clock.now() - file.grewAtMs >= settings.releaseAfterMs) {
+      if (file.isGone && clock.elapsed() - file.grewAtMs >= settings.releaseAfterMs) {
         return await this.#release(file)
       }
       return this.#pollLater(file)
     }
-    file.grewAtMs = clock.now()
+    file.grewAtMs = clock.elapsed()
     file.pollDelayMs = 0
     if (turn.isAtEnd) this.#pollLater(file)
     else this.#enqueue(file)
@@ -180,7 +184,7 @@ export class Tailer {
       if (!file.isGone) return
       file.pollDelayMs = pollIntervalMsMax
     }
-    file.pollAtMs = clock.now() + file.pollDelayMs
+    file.pollAtMs = clock.elapsed() + file.pollDelayMs
     this.#polled.add(file)
   }
 
@@ -191,14 +195,14 @@ export class Tailer {
     }
     this.#byPath.set(found.path, file)
     file.isGone = false
-    const isChanged = found.size !== file.position || found.modifiedAtMs > file.grewAtMs
+    const isChanged = found.size !== file.position || found.modifiedAtMs !== file.checkedMtimeMs
     if (isChanged) this.#enqueue(file)
   }
 
   #setGone(file: TrackedFile): void {
     if (file.isGone) return
     file.isGone = true
-    file.grewAtMs = this.#context.clock.now()
+    file.grewAtMs = this.#context.clock.elapsed()
     if (this.#byPath.get(file.source.path) === file) this.#byPath.delete(file.source.path)
     this.#enqueue(file)
   }
@@ -207,7 +211,7 @@ export class Tailer {
   #isWaitingUnchanged(key: string, { size, modifiedAtMs }: FoundFile): boolean {
     const saved = this.#saved.get(key)
     if (saved === undefined || this.#isFirstScan) return false
-    return saved.offset === size && modifiedAtMs <= saved.seenAtMs
+    return saved.offset === size && modifiedAtMs === this.#closedMtimesMs.get(key)
   }
 
   async #open(key: string, found: FoundFile, isGone: boolean): Promise<TrackedFile[]> {
@@ -229,10 +233,11 @@ export class Tailer {
       const maker = await this.#context.makerFor(originOf(source, input))
       const lineBytesMax = input.lineBytesMax ?? settings.lineBytesMax
       const start = { handle, input, source, maker, offset, before, lineBytesMax }
-      const file = new TrackedFile(start, clock.now())
+      const file = new TrackedFile(start, clock.elapsed())
       file.isGone = isGone
       this.#files.set(key, file)
       this.#saved.delete(key)
+      this.#closedMtimesMs.delete(key)
       this.#closedPaths.delete(found.path)
       this.#unplaced.delete(key)
       if (!isGone) this.#byPath.set(found.path, file)
@@ -305,9 +310,9 @@ export class Tailer {
   }
 
   async #closeIdle(): Promise<void> {
-    const nowMs = this.#context.clock.now()
+    const elapsedMs = this.#context.clock.elapsed()
     for (const file of this.#files.values()) {
-      if (nowMs - file.grewAtMs < file.input.closeInactiveMs) continue
+      if (elapsedMs - file.grewAtMs < file.input.closeInactiveMs) continue
       if (this.#isIdle(file)) await this.#closeFor(file)
     }
   }
@@ -341,7 +346,10 @@ export class Tailer {
     this.#files.delete(key)
     this.#polled.delete(file)
     if (this.#byPath.get(path) === file) this.#byPath.delete(path)
-    if (nlink > 0) this.#saved.set(key, file.source.entry(this.#context.clock.now()))
+    if (nlink > 0) {
+      this.#saved.set(key, file.source.entry(this.#context.clock.now()))
+      this.#closedMtimesMs.set(key, file.checkedMtimeMs)
+    }
     this.#context.telemetry.filesOpen(this.#files.size)
   }
 }

@@ -33,9 +33,10 @@ export class TrackedFile {
   /** No path of the input leads here any more: it was renamed out of the paths or deleted. */
   isGone = false
   isQueued = false
-  /** Epoch ms of the last new byte, or of opening. */
+  /** Of the last new byte, or of opening, ms elapsed. */
   grewAtMs: number
   pollDelayMs = 0
+  /** ms elapsed. */
   pollAtMs = 0
   #assembler: LineAssembler
   #position: number
@@ -44,12 +45,12 @@ export class TrackedFile {
   #isInNulPrefix: boolean
   #resumeTail: ContentMarker
 
-  constructor(start: Start, nowMs: number) {
+  constructor(start: Start, elapsedMs: number) {
     this.input = start.input
     this.handle = start.handle
     this.source = start.source
     this.maker = start.maker
-    this.grewAtMs = nowMs
+    this.grewAtMs = elapsedMs
     this.#lineBytesMax = start.lineBytesMax
     this.#assembler = new LineAssembler(start.lineBytesMax, start.offset)
     this.#position = start.offset
@@ -74,6 +75,11 @@ export class TrackedFile {
 
   get position(): number {
     return this.#position
+  }
+
+  /** The file's time of change when it was last looked into, epoch ms as a scan gives it; -1: never. */
+  get checkedMtimeMs(): number {
+    return Math.trunc(this.#checkedMtimeMs)
   }
 
   /**

@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { systemClock } from '../../stores/clock.ts'
+import { type SteadyClock, systemClock } from '../../stores/clock.ts'
 import { silentTelemetry } from '../../stores/telemetry.ts'
 import { parseFilebeatConfig, type ShipperSettings, shipperSettings } from '../config.ts'
 import { runShipper } from '../run.ts'
@@ -27,6 +27,7 @@ export interface ShipRoom extends AsyncDisposable {
 interface StartOptions {
   readonly config?: string
   readonly settings?: Partial<ShipperSettings>
+  readonly clock?: SteadyClock
 }
 
 /** Short waits, so that a test of rotation does not take seconds. */
@@ -51,7 +52,8 @@ export async function shipRoom(partitions = 1): Promise<ShipRoom> {
   const log = new FakeEventLog(partitions)
   const registryPath = join(directory, 'state', 'registry.json')
   const handles: ShipperHandle[] = []
-  const start = ({ config, settings = {} }: StartOptions = {}): ShipperHandle => {
+  const start = (options: StartOptions = {}): ShipperHandle => {
+    const { config, settings = {}, clock = systemClock } = options
     const stopping = new AbortController()
     const telemetry = silentTelemetry()
     const run = runShipper(
@@ -63,7 +65,7 @@ export async function shipRoom(partitions = 1): Promise<ShipRoom> {
         eventLog: log,
         registryPath,
         telemetry,
-        clock: systemClock,
+        clock,
         settings: shipperSettings.parse({ ...quick, ...settings }),
       },
       stopping.signal,
