@@ -39,12 +39,19 @@ class Model {
   content: Content | null = null
   shipper: ShipperHandle | null
   crashes = 0
+  /** Records that arrived before this shipper was started. */
+  #arrivedBefore = 0
   #sequence = 0
   #rotations = 0
 
   constructor(room: ShipRoom) {
     this.room = room
     this.shipper = start(room)
+  }
+
+  #start(): void {
+    this.#arrivedBefore = this.room.log.records.length
+    this.shipper = start(this.room)
   }
 
   get #path(): string {
@@ -65,7 +72,7 @@ class Model {
         return await this.#rotate(action)
       case 'delete':
         if (this.content !== null) this.content.isDeleted = true
-        await this.#end({ survives: this.shipper !== null && (await this.#noticed()) })
+        await this.#end({ survives: (await this.#noticed()) && this.#isOpened() })
         return await rm(this.#path, { force: true })
       case 'truncate':
       case 'copytruncate':
@@ -80,7 +87,7 @@ class Model {
         this.shipper = null
         return
       case 'resume':
-        this.shipper ??= start(this.room)
+        if (this.shipper === null) this.#start()
         return
       default:
         return action satisfies never
@@ -142,6 +149,12 @@ class Model {
     return this.arrived().has(first)
   }
 
+  /** This very shipper has it open, and not only one before it: a line has arrived since it was started. */
+  #isOpened(): boolean {
+    const since = new Set(this.room.log.lines().slice(this.#arrivedBefore))
+    return this.shipper !== null && this.content?.lines.some((line) => since.has(line)) === true
+  }
+
   /** The content gets no more lines. If it does not survive, what has not arrived may be lost. */
   async #end({ survives }: { readonly survives: boolean }): Promise<void> {
     if (this.content === null) return
@@ -187,7 +200,7 @@ class Model {
     log.beforeAppend = async () => {}
     if (before === null) await rm(registryPath, { force: true })
     else await writeFile(registryPath, before)
-    this.shipper = start(this.room)
+    this.#start()
   }
 }
 
