@@ -68,8 +68,12 @@ export const speedSettings = z.strictObject({
     .int()
     .min(1)
     .max(256)
-    .default(2)
-    .describe('Threads of the DuckDB that parses records.'),
+    .default(1)
+    .describe(
+      'Threads of the DuckDB that parses records. Parsing, enriching and committing run beside each other ' +
+        'anyway, and a statement that waits for threads of its own keeps a core busy: more than 1 only pays ' +
+        'where there are cores to spare.',
+    ),
   memoryBytesMax: z
     .int()
     .min(64 * mebibyte)

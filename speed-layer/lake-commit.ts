@@ -145,7 +145,7 @@ async function stageTable(
           `coalesce(_bytes, encode(_value)) AS value FROM ${records()} WHERE ${rows}`,
         columns: rawColumns,
         partitionColumns: [],
-        compression: 'zstd',
+        compression: 'zstd_fast',
       })
     }
     if (table === tables.rejected) {

@@ -41,11 +41,18 @@ it('are the rows that the lake gets', async () => {
     const hot = await speed.hotRows('http', start)
     speed.progress = new SpeedProgress()
     await speed.runToEnd()
-    expect(hot.sort(byCoordinates)).toEqual(await speed.lakeRows('http', 'curated'))
+    const lake = await speed.lakeRows('http', 'curated')
+    // A reader of folders takes their names for dates.
+    const withTexts = lake.map((row) => ({ ...row, dt: day(row['dt']) }))
+    expect(hot.sort(byCoordinates)).toEqual(withTexts)
     expect(await speed.lakeRows('http', 'raw')).toHaveLength(values.flat().length)
   })
   await fc.assert(property, { numRuns: 15 })
 })
+
+function day(date: unknown): unknown {
+  return date instanceof Date ? date.toISOString().slice(0, 10) : date
+}
 
 function byCoordinates(a: Record<string, unknown>, b: Record<string, unknown>): number {
   const order = Number(a['_partition']) - Number(b['_partition'])

@@ -28,7 +28,8 @@ export interface StageRequest {
   /** Columns to sort by, so that statistics are narrow and pages compress. */
   readonly sortBy?: readonly string[]
   /** `snappy` when absent; `zstd` for long texts: a sixth of the size for no more time. */
-  readonly compression?: 'snappy' | 'zstd'
+  /** `zstd_fast` takes half the time of `zstd` for a little more space: for files that are merged soon. */
+  readonly compression?: 'snappy' | 'zstd' | 'zstd_fast'
 }
 
 /** Hashing and moving this many files at once. */
@@ -88,7 +89,9 @@ async function copyInto(
   const target = isPartitioned ? folder : join(folder, `part-${uuidV7(Date.now())}.parquet`)
   const options = [
     'FORMAT parquet',
-    `COMPRESSION ${compression}`,
+    compression === 'zstd_fast'
+      ? 'COMPRESSION zstd, COMPRESSION_LEVEL 1'
+      : `COMPRESSION ${compression}`,
     'RETURN_STATS',
     ...(isPartitioned
       ? [
