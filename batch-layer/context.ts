@@ -1,7 +1,7 @@
 /** What a batch works with, handed in by `main.ts` or the command line. */
 import type { Offsets } from '../core/offsets.ts'
 import type { LoadedPipeline } from '../core/pipeline.ts'
-import type { Clock } from '../stores/clock.ts'
+import type { SteadyClock } from '../stores/clock.ts'
 import type { Database } from '../stores/engine/duckdb.ts'
 import type { BatchEngine } from '../stores/engine/port.ts'
 import type { PipelineTables } from '../stores/lake/pipeline-tables.ts'
@@ -21,7 +21,7 @@ export interface BatchContext {
   readonly lockDirectory: string
   readonly settings: BatchSettings
   readonly telemetry: Telemetry
-  readonly clock: Clock
+  readonly clock: SteadyClock
   /** Told after each step of the write path; a test that throws here is a crash at that point. */
   readonly afterStep?: (step: BatchStep) => void
 }

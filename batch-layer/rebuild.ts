@@ -66,7 +66,7 @@ export async function rebuildPipeline(
   loaded: LoadedPipeline,
   options: RebuildOptions,
 ): Promise<RebuildReport> {
-  const startMs = context.clock.now()
+  const startMs = context.clock.elapsed()
   await using _lock = await lockBatch(context, options.signal)
   const tables = await context.tablesOf(loaded)
   await tables.curated.addColumns(loaded.curatedColumns)
@@ -81,7 +81,7 @@ export async function rebuildPipeline(
     const compared = await compareAll(context, { loaded, tables, snapshots }, rows)
     options.afterStep?.('staged')
     await commitAll(tables, snapshots, rows, options)
-    const durationMs = context.clock.now() - startMs
+    const durationMs = context.clock.elapsed() - startMs
     const report = { pipeline: loaded.pipeline.name, ...compared, durationMs }
     batchTelemetryOf(context.telemetry).rebuilt(report)
     return report
@@ -114,7 +114,7 @@ async function stageAll(
     curatedOffsets: snapshots.curated.offsets,
     rejectedOffsets: snapshots.rejected.offsets,
   }
-  const startMs = clock.now()
+  const startMs = clock.elapsed()
   const total = sumOf(snapshots.raw, ({ bytes }) => bytes)
   let done = 0
   let rowCount = 0
@@ -124,7 +124,7 @@ async function stageAll(
       done,
       total,
       rows: rowCount,
-      remainingMs: remainingMs(done, total, clock.now() - startMs),
+      remainingMs: remainingMs(done, total, clock.elapsed() - startMs),
     })
   for (const files of chunksOf(snapshots.raw.files, settings.rebuildChunkBytesMax)) {
     tell()

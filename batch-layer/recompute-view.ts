@@ -62,7 +62,9 @@ async function recompute(
   { table, published, plan }: Target,
   signal?: AbortSignal,
 ): Promise<ViewOutcome> {
-  const startMs = context.clock.now()
+  const { clock } = context
+  const startMs = clock.elapsed()
+  const startedAtMs = clock.now()
   const rebuild = work.curated.configuration[rebuildKey]
   const partials = plan.kind === 'incremental' ? await table.readablePaths(published.files) : []
   const result = await recomputeRanges(context, work, { ranges: plan.ranges, partials, signal })
@@ -80,7 +82,7 @@ async function recompute(
     columns: work.view.partialColumns,
     configuration: {
       [definitionHashKey]: work.view.definitionHash,
-      ...(plan.kind === 'full' ? { [fullAtKey]: `${startMs}` } : {}),
+      ...(plan.kind === 'full' ? { [fullAtKey]: `${startedAtMs}` } : {}),
       ...(rebuild === undefined ? {} : { [rebuildKey]: rebuild }),
     },
     dataChange: true,
@@ -174,7 +176,7 @@ function reportPublished(
     startMs,
   }: { readonly plan: RunningPlan; readonly rowCount: number; readonly startMs: number },
 ): void {
-  const nowMs = context.clock.now()
+  const { clock } = context
   batchTelemetryOf(context.telemetry).viewPublished({
     pipeline: loaded.pipeline.name,
     view: view.name,
@@ -182,8 +184,8 @@ function reportPublished(
     ...(plan.kind === 'full' ? { reason: plan.reason } : {}),
     offsets: curated.offsets,
     rowCount,
-    durationMs: nowMs - startMs,
-    nowMs,
+    durationMs: clock.elapsed() - startMs,
+    nowMs: clock.now(),
   })
 }
 

@@ -37,7 +37,7 @@ export async function runBatch(
   context: BatchContext,
   options: BatchOptions = {},
 ): Promise<BatchReport> {
-  const startMs = context.clock.now()
+  const startMs = context.clock.elapsed()
   const pipelines = chosenPipelines(context.pipelines, options)
   await using _lock = await lockBatch(context, options.signal)
   const views: ViewReport[] = []
@@ -46,7 +46,7 @@ export async function runBatch(
     const tables = await context.tablesOf(loaded)
     const curated = await tables.curated.refresh()
     for (const view of chosen) {
-      if (options.signal?.aborted) return { views, durationMs: context.clock.now() - startMs }
+      if (options.signal?.aborted) return { views, durationMs: context.clock.elapsed() - startMs }
       const next = `${loaded.pipeline.name}.${view.name}`
       options.onProgress?.({ done: views.length, total, next })
       const work = { loaded, view, tables, curated, isFullAsked: options.isFull ?? false }
@@ -60,7 +60,7 @@ export async function runBatch(
     await tidyTables(context, loaded, { tables, curated }, options.signal)
   }
   options.onProgress?.({ done: total, total, next: '' })
-  return { views, durationMs: context.clock.now() - startMs }
+  return { views, durationMs: context.clock.elapsed() - startMs }
 }
 
 function chosenPipelines(pipelines: readonly LoadedPipeline[], options: BatchOptions) {
@@ -91,11 +91,11 @@ export async function lockBatch(
   context: BatchContext,
   signal?: AbortSignal,
 ): Promise<AsyncDisposable> {
-  const deadlineMs = context.clock.now() + context.settings.lockWaitMs
+  const deadlineMs = context.clock.elapsed() + context.settings.lockWaitMs
   for (;;) {
     const outcome = await acquireProcessLock(context.lockDirectory, 'batch', 'a batch')
     if (outcome.kind === 'acquired') return outcome.lock
-    if (signal?.aborted || context.clock.now() >= deadlineMs) {
+    if (signal?.aborted || context.clock.elapsed() >= deadlineMs) {
       const waited = `${context.settings.lockWaitMs / 1000} s`
       throw new MillraceError(
         'DATA_DIRECTORY_IN_USE',

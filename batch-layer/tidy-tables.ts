@@ -7,6 +7,7 @@ import { type StagedFile, stageParquet } from '../stores/lake/staging.ts'
 import type { DataFile, LakeSnapshot, LakeTable } from '../stores/lake/types.ts'
 import type { BatchContext } from './context.ts'
 import { planCompaction } from './domain/plan-compaction.ts'
+import { type LastVacuum, planVacuum } from './domain/plan-vacuum.ts'
 import { batchTelemetryOf } from './telemetry.ts'
 
 interface TidyTarget {
@@ -57,15 +58,16 @@ export async function tidyTables(
   }
 }
 
-const vacuumedAtMs = new WeakMap<LakeTable, number>()
+const vacuums = new WeakMap<LakeTable, LastVacuum>()
 
-/** A vacuum lists the whole table, so it runs only as often as there can be something to delete. */
 async function vacuumTable(context: BatchContext, table: LakeTable): Promise<void> {
-  const { retentionMs } = context.settings
-  const nowMs = context.clock.now()
-  if (nowMs - (vacuumedAtMs.get(table) ?? 0) < retentionMs / 2) return
-  const files = await table.vacuum(retentionMs)
-  vacuumedAtMs.set(table, nowMs)
+  const { clock, settings } = context
+  const { retentionMs } = settings
+  const at = { nowMs: clock.now(), elapsedMs: clock.elapsed() }
+  const plan = planVacuum(vacuums.get(table), at, retentionMs)
+  if (plan === null) return
+  const files = plan.isDue ? await table.vacuum(retentionMs) : 0
+  vacuums.set(table, plan)
   batchTelemetryOf(context.telemetry).tableVacuumed({ table: table.path, files })
 }
 

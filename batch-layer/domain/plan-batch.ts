@@ -78,7 +78,8 @@ function fullReason(request: PlanRequest): FullReason | null {
   if (published.definitionHash !== request.definitionHash) return 'definition changed'
   if (published.rebuild !== request.curatedRebuild) return 'rebuilt'
   if (fullIntervalMs === 0 || published.fullAtMs === null) return null
-  return nowMs - published.fullAtMs >= fullIntervalMs ? 'scheduled' : null
+  // Far in the future too: the date was wrong then or is now, and nobody should wait for it to come.
+  return Math.abs(nowMs - published.fullAtMs) >= fullIntervalMs ? 'scheduled' : null
 }
 
 function partitionGoneBack(published: Offsets, curated: Offsets): number | null {

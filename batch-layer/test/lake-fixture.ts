@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { type Offsets, offsetOf } from '../../core/offsets.ts'
 import type { LoadedPipeline } from '../../core/pipeline.ts'
 import type { CompiledView } from '../../core/views/compiled-view.ts'
-import type { Clock } from '../../stores/clock.ts'
+import type { SteadyClock } from '../../stores/clock.ts'
 import { Database } from '../../stores/engine/duckdb.ts'
 import { createDuckDbBatchEngine } from '../../stores/engine/duckdb-batch-engine.ts'
 import { openLocalStorage } from '../../stores/lake/local.ts'
@@ -81,14 +81,25 @@ export function trafficPipeline(views: readonly CompiledView[] = [trafficView()]
   }
 }
 
-/** A clock that stands still until a test moves it. */
+/** A clock that stands still until a test moves it, and when somebody sleeps. */
 export function handClock(startMs = 1_000_000) {
   let nowMs = startMs
-  const clock: Clock = { now: () => nowMs, sleep: () => Promise.resolve() }
+  let elapsedMs = 0
+  const pass = (ms: number) => {
+    nowMs += ms
+    elapsedMs += ms
+  }
+  const clock: SteadyClock = {
+    now: () => nowMs,
+    elapsed: () => elapsedMs,
+    sleep: async (ms) => pass(ms),
+  }
   return {
     clock,
-    pass: (ms: number) => {
-      nowMs += ms
+    pass,
+    /** As somebody who sets the date forward, or back by a negative number. */
+    set: (byMs: number) => {
+      nowMs += byMs
     },
   }
 }
@@ -110,7 +121,8 @@ export async function openLakeFixture(overrides: Partial<BatchContext> = {}): Pr
   const database = await Database.open({ threads: 1, memoryBytesMax: 512 * 1024 * 1024 })
   const storage = await openLocalStorage({ root: join(root, 'lake') })
   const loaded = overrides.pipelines?.[0] ?? trafficPipeline()
-  const tables = await openPipelineTables(storage, loaded, { database })
+  const clock = overrides.clock ?? handClock().clock
+  const tables = await openPipelineTables(storage, loaded, { database, clock })
   const context: BatchContext = {
     pipelines: [loaded],
     storage,
@@ -120,7 +132,7 @@ export async function openLakeFixture(overrides: Partial<BatchContext> = {}): Pr
     lockDirectory: join(root, 'locks'),
     settings: batchSettings.parse({ compactionFilesMin: 3 }),
     telemetry: silentTelemetry(),
-    clock: handClock().clock,
+    clock,
     ...overrides,
   }
   const jsonRows = (sql: string) =>

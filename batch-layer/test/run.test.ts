@@ -241,7 +241,7 @@ describe('runBatchLayer', () => {
       if (pauses === 3) stop.abort()
       return Promise.resolve()
     }
-    await using lake = await openLakeFixture({ clock: { now: () => 0, sleep } })
+    await using lake = await openLakeFixture({ clock: { ...handClock().clock, sleep } })
     await lake.append([row('a', 1)])
     await runBatchLayer(lake.context, stop.signal)
     expect(pauses).toBe(3)

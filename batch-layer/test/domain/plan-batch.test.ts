@@ -34,6 +34,14 @@ describe('planView', () => {
     })
   })
 
+  it.each([
+    ['an hour', 3_600_000, 'incremental'],
+    ['longer than the interval', 20_000_000, 'full'],
+  ])('with the last full recompute %s in the future is %s', (_, aheadMs, kind) => {
+    const published = { ...base.published, fullAtMs: base.nowMs + aheadMs }
+    expect(planView({ ...base, published, fullIntervalMs: 10_000_000 }).kind).toBe(kind)
+  })
+
   it('recomputes a view that was never published', () => {
     const published = { definitionHash: null, offsets: new Map(), fullAtMs: null, rebuild: null }
     expect(planView({ ...base, published })).toEqual({
