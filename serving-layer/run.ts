@@ -1,6 +1,6 @@
 /** The serving layer: the mirror, the query service over it, and the skins over that. */
 import type { LoadedPipeline } from '../core/pipeline.ts'
-import type { Clock } from '../stores/clock.ts'
+import type { SteadyClock } from '../stores/clock.ts'
 import type { EventLog } from '../stores/event-log/port.ts'
 import type { HotStore } from '../stores/hot-store/port.ts'
 import type { LakeStorage } from '../stores/lake/storage.ts'
@@ -19,7 +19,7 @@ export interface ServingContext {
   readonly storage: LakeStorage
   readonly settings: { readonly serving: ServingSettings; readonly http: HttpSettings }
   readonly telemetry: Telemetry
-  readonly clock: Clock
+  readonly clock: SteadyClock
   /** SQL that defines the pipelines' macros. */
   readonly setupSql?: readonly string[]
 }

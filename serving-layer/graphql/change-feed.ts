@@ -1,12 +1,12 @@
 /** Changes of a pipeline as an iterator that its consumer can stop at any moment. */
-import type { Clock } from '../../stores/clock.ts'
+import type { SteadyClock } from '../../stores/clock.ts'
 
 export interface ChangeFeedOptions {
   /** Calls `listener` after each change; returns how to unsubscribe. */
   readonly onChange: (listener: () => void) => () => void
   /** At least this long from one item to the next; changes between them are one. */
   readonly intervalMs: number
-  readonly clock: Clock
+  readonly clock: SteadyClock
   /** Called once the consumer has ended the iterator; may be called again. */
   readonly onEnd: () => void
 }
@@ -45,12 +45,12 @@ async function* itemsOf<T>(
   const unsubscribe = onChange(wake.ring)
   try {
     while (!signal.aborted) {
-      const startMs = clock.now()
+      const startMs = clock.elapsed()
       const item = await next(signal)
       if (signal.aborted) return
       if (item !== null) yield item
       await wake.wait()
-      await clock.sleep(Math.max(0, intervalMs - (clock.now() - startMs)), signal)
+      await clock.sleep(Math.max(0, intervalMs - (clock.elapsed() - startMs)), signal)
       // What came during the sleep is covered by the read that follows.
       wake.reset()
     }

@@ -1,4 +1,4 @@
-import type { Clock } from '../../stores/clock.ts'
+import type { SteadyClock } from '../../stores/clock.ts'
 import type { ServingSettings } from '../config.ts'
 import type { Mirror } from '../mirror/contract.ts'
 import type { QueryService } from '../query/query-service.ts'
@@ -8,7 +8,7 @@ export interface GraphqlServices {
   readonly mirror: Mirror
   readonly queryService: QueryService
   readonly settings: ServingSettings
-  readonly clock: Clock
+  readonly clock: SteadyClock
 }
 
 /** What belongs to one request. */

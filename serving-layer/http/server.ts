@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { MillraceError } from '../../core/errors.ts'
-import type { Clock } from '../../stores/clock.ts'
+import type { SteadyClock } from '../../stores/clock.ts'
 import type { Telemetry } from '../../stores/telemetry.ts'
 import type { HttpSettings, ServingSettings } from '../config.ts'
 import { GraphqlServer } from '../graphql/graphql-server.ts'
@@ -20,7 +20,7 @@ export interface HttpServerContext {
   readonly settings: HttpSettings
   readonly servingSettings: ServingSettings
   readonly telemetry: Telemetry
-  readonly clock: Clock
+  readonly clock: SteadyClock
 }
 
 export interface HttpServer {

@@ -5,7 +5,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { MillraceError } from '../../core/errors.ts'
 import type { Column } from '../../core/sql.ts'
-import type { Clock } from '../../stores/clock.ts'
+import type { SteadyClock } from '../../stores/clock.ts'
 import type { Session } from '../../stores/engine/duckdb.ts'
 import { type JsonValue, jsonRowsOf } from '../../stores/engine/json-values.ts'
 import type { ServingSettings } from '../config.ts'
@@ -50,7 +50,7 @@ export interface QueryServiceContext {
   readonly mirror: Mirror
   readonly settings: ServingSettings
   readonly signals: QuerySignals
-  readonly clock: Clock
+  readonly clock: SteadyClock
 }
 
 interface BoundRequest {
@@ -98,11 +98,11 @@ export class QueryService implements AsyncDisposable {
   async execute(request: QueryRequest): Promise<QueryAnswer> {
     const { clock, signals } = this.#context
     const mode = request.mode ?? 'merged'
-    const startMs = clock.now()
+    const startMs = clock.elapsed()
     const finished = (rowCount: number, failure?: { error: unknown }) =>
       signals.queryFinished({
         mode,
-        durationMs: clock.now() - startMs,
+        durationMs: clock.elapsed() - startMs,
         rowCount,
         ...(failure === undefined ? {} : { code: codeOf(failure.error) }),
       })

@@ -1,16 +1,21 @@
 import { expect, it } from 'vitest'
-import type { Clock } from '../../../stores/clock.ts'
+import type { SteadyClock } from '../../../stores/clock.ts'
 import { changeFeed } from '../../graphql/change-feed.ts'
 
-/** A clock that moves only by sleeping. */
+/** A clock that moves only by sleeping; each look at its date finds that set back by an hour. */
 function fakeClock() {
   let nowMs = 0
+  let elapsedMs = 0
   const slept: number[] = []
-  const clock: Clock = {
-    now: () => nowMs,
+  const clock: SteadyClock = {
+    now: () => {
+      nowMs -= 3_600_000
+      return nowMs
+    },
+    elapsed: () => elapsedMs,
     sleep: async (ms) => {
       slept.push(ms)
-      nowMs += ms
+      elapsedMs += ms
     },
   }
   return { clock, slept }

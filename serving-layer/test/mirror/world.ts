@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { noOffsets, type Offsets, offsetOf, offsetsPredicate } from '../../../core/offsets.ts'
 import { type LoadedPipeline, tablePaths } from '../../../core/pipeline.ts'
 import type { CompiledView } from '../../../core/views/compiled-view.ts'
-import { systemClock } from '../../../stores/clock.ts'
+import { type Clock, systemClock } from '../../../stores/clock.ts'
 import { Database } from '../../../stores/engine/duckdb.ts'
 import type { EventLog } from '../../../stores/event-log/port.ts'
 import { createMemoryHotStore } from '../../../stores/hot-store/memory.ts'
@@ -65,7 +65,10 @@ export class World implements AsyncDisposable {
     return this.#tables.curated.current().offsets
   }
 
-  async openMirror(changes: Partial<ServingSettings> = {}): Promise<DuckDbMirror> {
+  async openMirror(
+    changes: Partial<ServingSettings> = {},
+    clock: Clock = systemClock,
+  ): Promise<DuckDbMirror> {
     const defaults = { lakePollIntervalMs: 10, tailSegmentsMax: 4, threads: 1 }
     const settings = servingSettings.parse({ ...defaults, ...changes })
     return await DuckDbMirror.open({
@@ -81,7 +84,7 @@ export class World implements AsyncDisposable {
         applied: () => {},
         followFailed: (_, error) => this.failures.push(error),
       },
-      clock: systemClock,
+      clock,
     })
   }
 

@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { QueryService } from '../../query/query-service.ts'
+import { hourMs, setClock } from '../../../stores/test/set-clock.ts'
+import { servingSettings } from '../../config.ts'
+import { QueryService } from '../../query/query-service.ts'
 import { FakeMirror, queryServiceOver } from '../support/fake-mirror.ts'
 
 /** Long enough that a test which waits for its end fails. */
@@ -24,6 +26,21 @@ async function failureOf(work: Promise<unknown>): Promise<{ code: string; messag
     (error: unknown) => error as { code: string; message: string },
   )
 }
+
+it('a query takes no time off when the date is set back meanwhile', async () => {
+  const durationsMs: number[] = []
+  const clock = setClock()
+  const signals = {
+    queryFinished: ({ durationMs }: { readonly durationMs: number }) =>
+      durationsMs.push(durationMs),
+  }
+  const settings = servingSettings.parse({})
+  await using timed = await QueryService.create({ mirror, settings, clock, signals })
+  const answering = timed.execute({ sql: 'SELECT 1' })
+  clock.set(-hourMs)
+  await answering
+  expect(durationsMs[0]).toBeGreaterThanOrEqual(0)
+})
 
 describe('values', () => {
   it('keep every digit and every microsecond', async () => {
