@@ -3,7 +3,6 @@
  * the records to the text of their rows. The lake gets the same rows later, parsed together with those
  * of other micro-batches, which costs a tenth of parsing each for itself into tables.
  */
-import { BIGINT, INTEGER, LIST, VARCHAR } from '@duckdb/node-api'
 import type { LoadedPipeline } from '../core/pipeline.ts'
 import type { EnrichSql } from '../core/transform/enrich-sql.ts'
 import { lineColumns, parseSql } from '../core/transform/parse-sql.ts'
@@ -61,17 +60,14 @@ export class LiveRows {
     const filled = batches.filter(({ count }) => count > 0)
     if (!filled.every((batch) => this.#isPlain(batch))) return null
     try {
-      const result = await this.#statement.run(this.#session, (statement) => {
-        const partitions = filled.map(({ partition }) => partition)
-        const offsets = filled.map(({ from }) => from)
-        const texts = filled.map(({ block, ends, count }) =>
-          block.toString('utf8', 0, ends[count - 1]),
-        )
-        statement.bindList(1, partitions, LIST(INTEGER))
-        statement.bindList(2, offsets, LIST(BIGINT))
-        statement.bindList(3, texts, LIST(VARCHAR))
-      })
-      const found = (await result.getRows()) as [number, bigint, string][]
+      const texts = filled.map(({ block, ends, count }) =>
+        block.toString('utf8', 0, ends[count - 1]),
+      )
+      const found = (await this.#statement.run(this.#session, [
+        { type: 'INTEGER', values: filled.map(({ partition }) => partition) },
+        { type: 'BIGINT', values: filled.map(({ from }) => from) },
+        { type: 'VARCHAR', values: texts },
+      ])) as [number, bigint, string][]
       return new Map(
         found.map(([partition, rowCount, text]) => [
           partition,

@@ -1,7 +1,6 @@
 /** Brings the rows of hot ranges, in either of their forms, into a pipeline's recent table. */
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { LIST, VARCHAR } from '@duckdb/node-api'
 import { maxOffsets, type Offsets, offsetOf, offsetsPredicate } from '../../core/offsets.ts'
 import type { LoadedPipeline } from '../../core/pipeline.ts'
 import { quoteList } from '../../core/sql.ts'
@@ -63,12 +62,11 @@ export class HotRows {
     rows: readonly string[],
     where: string,
   ): Promise<void> {
-    const bind = (statement: Parameters<Parameters<PlannedStatement['run']>[1]>[0]) =>
-      statement.bindList(1, [...rows], LIST(VARCHAR))
+    const parameters = [{ type: 'VARCHAR', values: rows }] as const
     const select = selectTextRows(header, this.#loaded.curatedColumns)
     if (where !== '') {
       const once = new PlannedStatement(this.#insertSql(`(${select})`) + where)
-      await once.run(session, bind)
+      await once.run(session, parameters)
       once.close()
       return
     }
@@ -80,7 +78,7 @@ export class HotRows {
       this.#statements.clear()
       this.#statements.set(header, statement)
     }
-    await statement.run(session, bind)
+    await statement.run(session, parameters)
   }
 
   #insertSql(rows: string): string {

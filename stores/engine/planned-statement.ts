@@ -1,5 +1,12 @@
 /** A statement that runs often and stays planned: for small inputs planning costs more than running. */
-import type { DuckDBMaterializedResult, DuckDBPreparedStatement } from '@duckdb/node-api'
+import {
+  BIGINT,
+  type DuckDBPreparedStatement,
+  type DuckDBValue,
+  INTEGER,
+  LIST,
+  VARCHAR,
+} from '@duckdb/node-api'
 import type { Session } from './duckdb.ts'
 
 /**
@@ -7,6 +14,14 @@ import type { Session } from './duckdb.ts'
  * others create and drop tables it is prepared again now and then, which costs one plan.
  */
 const runsMax = 10
+
+/** A parameter that is a list, e.g. one value for each of several inputs. */
+export type ListParameter =
+  | { readonly type: 'INTEGER'; readonly values: readonly number[] }
+  | { readonly type: 'BIGINT'; readonly values: readonly bigint[] }
+  | { readonly type: 'VARCHAR'; readonly values: readonly string[] }
+
+const types = { INTEGER, BIGINT, VARCHAR }
 
 export class PlannedStatement {
   readonly #sql: string
@@ -18,16 +33,20 @@ export class PlannedStatement {
     this.#sql = sql
   }
 
-  /** Sets the parameters with `bind` and runs to the end. One run at a time. */
-  async run(
-    session: Session,
-    bind: (statement: DuckDBPreparedStatement) => void,
-  ): Promise<DuckDBMaterializedResult> {
+  /**
+   * Runs to the end with `$1`, `$2`, … set to the parameters; one run at a time.
+   *
+   * @returns the rows, each as its values in order.
+   */
+  async run(session: Session, parameters: readonly ListParameter[]): Promise<DuckDBValue[][]> {
     if (this.#runs++ % runsMax === 0 || session !== this.#session) this.close()
     this.#session = session
     this.#prepared ??= await session.connection.prepare(this.#sql)
-    bind(this.#prepared)
-    return await this.#prepared.run()
+    const prepared = this.#prepared
+    parameters.forEach(({ type, values }, index) => {
+      prepared.bindList(index + 1, [...values], LIST(types[type]))
+    })
+    return await (await prepared.run()).getRows()
   }
 
   close(): void {
