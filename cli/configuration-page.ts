@@ -13,6 +13,9 @@ start; every problem is listed at once, with its line.
 
 Durations are whole numbers of milliseconds, sizes whole numbers of bytes. In environment variables, lists and maps are written as in
 YAML: \`MILLRACE_HTTP_ALLOWED_HOSTS='[ops.example.com]'\`.
+
+The variables \`MILLRACE_HIVE_PORT\` and \`MILLRACE_HIVE_HTTP_PORT\` are accepted and have no effect: this version has no
+Hive server.
 `
 
 /** What a section is about; a section without a sentence is an error. */
