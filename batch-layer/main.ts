@@ -4,7 +4,9 @@ import type { LoadedPipeline } from '../core/pipeline.ts'
 import { Database } from '../stores/engine/duckdb.ts'
 import { createDuckDbBatchEngine } from '../stores/engine/duckdb-batch-engine.ts'
 import { openPipelineTables, type PipelineTables } from '../stores/lake/pipeline-tables.ts'
+import type { Layer } from '../stores/layer.ts'
 import type { BatchContext } from './context.ts'
+import { runBatchLayer } from './run.ts'
 import { batchTelemetryOf } from './telemetry.ts'
 
 interface BatchParts
@@ -18,10 +20,12 @@ interface BatchParts
   readonly setupSql?: readonly string[]
 }
 
-/** What `runBatch` and `runBatchLayer` work with; dispose it when they have ended. */
-export async function openBatch(
-  parts: BatchParts,
-): Promise<{ readonly context: BatchContext } & AsyncDisposable> {
+export interface BatchLayer extends Layer {
+  /** What `runBatch` and a rebuild work with, for one that does not wait for its time. */
+  readonly context: BatchContext
+}
+
+export async function openBatch(parts: BatchParts): Promise<BatchLayer> {
   const { spillDirectory, storage, settings, telemetry, clock, setupSql = [] } = parts
   await mkdir(spillDirectory, { recursive: true })
   const { threads, memoryBytesMax } = settings
@@ -38,8 +42,10 @@ export async function openBatch(
     return tables
   }
   const engine = createDuckDbBatchEngine({ database, storage })
+  const context = { ...parts, database, engine, tablesOf }
   return {
-    context: { ...parts, database, engine, tablesOf },
+    context,
+    run: (signal) => runBatchLayer(context, signal),
     [Symbol.asyncDispose]: async () => {
       await engine[Symbol.asyncDispose]()
       await database[Symbol.asyncDispose]()

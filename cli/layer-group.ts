@@ -1,6 +1,6 @@
 /** The layers of one process: one that fails ends them all, and each is ended in its turn. */
 
-interface Layer {
+interface RunningLayer {
   readonly stop: AbortController
   readonly ended: Promise<void>
 }
@@ -9,7 +9,7 @@ export class LayerGroup implements AsyncDisposable {
   /** Resolves when the process is to end: it was told to, or a layer has failed. */
   readonly stopped: Promise<void>
   readonly #failures: unknown[] = []
-  readonly #layers: Layer[] = []
+  readonly #layers: RunningLayer[] = []
   readonly #fail: () => void
 
   constructor(signal: AbortSignal) {
@@ -21,7 +21,7 @@ export class LayerGroup implements AsyncDisposable {
   }
 
   /** Runs a layer until {@link end} aborts its signal. */
-  start(run: (signal: AbortSignal) => Promise<void>): Layer {
+  start(run: (signal: AbortSignal) => Promise<void>): RunningLayer {
     const stop = new AbortController()
     const ended = run(stop.signal).catch((error: unknown) => {
       this.#failures.push(error)
@@ -33,7 +33,7 @@ export class LayerGroup implements AsyncDisposable {
   }
 
   /** Tells these layers to end and waits until they have. */
-  async end(layers: readonly Layer[]): Promise<void> {
+  async end(layers: readonly RunningLayer[]): Promise<void> {
     for (const { stop } of layers) stop.abort()
     await Promise.all(layers.map(({ ended }) => ended))
   }

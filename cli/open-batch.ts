@@ -1,21 +1,17 @@
-import { openBatch } from '../batch-layer/main.ts'
-import type { LoadedPipeline } from '../core/pipeline.ts'
+import { type BatchLayer, openBatch } from '../batch-layer/main.ts'
 import { systemClock } from '../stores/clock.ts'
-import type { LakeStorage } from '../stores/lake/storage.ts'
+import { openLocalStorage } from '../stores/lake/local.ts'
 import { loadMacros } from '../stores/pipelines.ts'
-import type { Telemetry } from '../stores/telemetry.ts'
+import { createTelemetry, silentTelemetry } from '../stores/telemetry.ts'
 import { dataPlaces } from './data-places.ts'
-import type { Settings } from './settings.ts'
+import { type LayerParts, openPipelines, type Stores } from './open-stores.ts'
+import { readSettings } from './settings.ts'
 
 /** The batch layer on the data directory of the settings. */
 export async function openBatchLayer(
-  settings: Settings,
-  parts: {
-    readonly pipelines: readonly LoadedPipeline[]
-    readonly storage: LakeStorage
-    readonly telemetry: Telemetry
-  },
-) {
+  parts: LayerParts & Pick<Stores, 'storage'>,
+): Promise<BatchLayer> {
+  const { settings } = parts
   const { locks, spill } = dataPlaces(settings.dataDirectory)
   return await openBatch({
     ...parts,
@@ -25,4 +21,24 @@ export async function openBatchLayer(
     setupSql: await loadMacros(settings.pipelinesDirectory),
     clock: systemClock,
   })
+}
+
+export interface BatchCommandOptions {
+  readonly pipeline?: string
+  readonly pipelines?: string
+  readonly config?: string
+}
+
+/** For a command that needs nothing but the lake; `stack` closes it again. */
+export async function openBatchAlone(
+  options: BatchCommandOptions & { readonly isLogged: boolean },
+  stack: AsyncDisposableStack,
+) {
+  const settings = readSettings(options.config)
+  const pipelines = await openPipelines(settings, options.pipelines ?? options.pipeline)
+  const { lake } = dataPlaces(settings.dataDirectory)
+  const storage = stack.use(await openLocalStorage({ root: lake }))
+  const telemetry = options.isLogged ? createTelemetry(settings.logLevel) : silentTelemetry()
+  const batch = stack.use(await openBatchLayer({ settings, pipelines, storage, telemetry }))
+  return { settings, pipelines, batch }
 }

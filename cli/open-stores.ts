@@ -10,6 +10,7 @@ import { openLocalStorage } from '../stores/lake/local.ts'
 import type { LakeStorage } from '../stores/lake/storage.ts'
 import { loadPipelines } from '../stores/pipelines.ts'
 import { acquireProcessLock } from '../stores/process-lock.ts'
+import type { Telemetry } from '../stores/telemetry.ts'
 import { dataPlaces } from './data-places.ts'
 import type { Settings } from './settings.ts'
 
@@ -17,6 +18,13 @@ export interface Stores {
   readonly eventLog: EventLog
   readonly hotStore: HotStore
   readonly storage: LakeStorage
+}
+
+/** What every layer is opened with, besides the stores that it works on. */
+export interface LayerParts {
+  readonly settings: Settings
+  readonly pipelines: readonly LoadedPipeline[]
+  readonly telemetry: Telemetry
 }
 
 /** Opens what several layers share; `stack` closes it again, last opened first. */

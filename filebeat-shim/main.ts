@@ -1,25 +1,25 @@
-/** Wires `millrace ship`: a filebeat.yml, an event log, a registry. */
+/** Wires the shipper: a filebeat.yml, an event log, a registry. */
 import { readFile } from 'node:fs/promises'
 import { MillraceError } from '../core/errors.ts'
+import type { Layer } from '../stores/layer.ts'
 import type { Environment } from './config/located-yaml.ts'
 import { type FilebeatConfig, parseFilebeatConfig, topicsOf } from './config.ts'
 import { runShipper, type ShipperContext } from './run.ts'
 
-export interface ShipOptions extends ShipperContext {
+interface ShipperParts extends ShipperContext {
   /** How many partitions a topic of the configuration has, or is made with. */
   readonly partitionsOf: (topic: string) => number
 }
 
-/**
- * Makes sure of the configuration's topics and ships until `signal` aborts. Throws TOPIC_MISMATCH and
- * what {@link runShipper} throws.
- */
-export async function shipMain(options: ShipOptions, signal: AbortSignal): Promise<void> {
-  const { partitionsOf, ...context } = options
+/** Makes sure of the configuration's topics. Throws TOPIC_MISMATCH. */
+export async function openShipper({ partitionsOf, ...context }: ShipperParts): Promise<Layer> {
   for (const topic of topicsOf(context.config)) {
     await context.eventLog.ensureTopic(topic, partitionsOf(topic))
   }
-  await runShipper(context, signal)
+  return {
+    run: (signal) => runShipper(context, signal),
+    [Symbol.asyncDispose]: async () => {},
+  }
 }
 
 /**

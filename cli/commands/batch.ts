@@ -1,34 +1,20 @@
 /** `millrace batch`: one batch, or a batch at each interval. */
 import type { BatchOptions, BatchReport } from '../../batch-layer/context.ts'
-import { runBatch, runBatchLayer } from '../../batch-layer/run.ts'
+import { runBatch } from '../../batch-layer/run.ts'
 import { offsetsToJson } from '../../core/offsets.ts'
-import { openLocalStorage } from '../../stores/lake/local.ts'
-import { createTelemetry, silentTelemetry } from '../../stores/telemetry.ts'
-import { dataPlaces } from '../data-places.ts'
-import { openBatchLayer } from '../open-batch.ts'
-import { openPipelines } from '../open-stores.ts'
+import { type BatchCommandOptions, openBatchAlone } from '../open-batch.ts'
 import { createProgressBar } from '../progress-bar.ts'
-import { readSettings } from '../settings.ts'
 import { stopOnSignals } from '../stop-signal.ts'
 
-export interface BatchOnceOptions {
-  readonly pipeline?: string
-  readonly pipelines?: string
+export interface BatchOnceOptions extends BatchCommandOptions {
   readonly view?: string
   readonly full?: boolean
-  readonly config?: string
 }
 
 export async function runBatchOnce(options: BatchOnceOptions): Promise<void> {
-  const settings = readSettings(options.config)
   const signal = stopOnSignals()
-  const pipelines = await openPipelines(settings, options.pipelines ?? options.pipeline)
-  await using storage = await openLocalStorage({ root: dataPlaces(settings.dataDirectory).lake })
-  await using batch = await openBatchLayer(settings, {
-    pipelines,
-    storage,
-    telemetry: silentTelemetry(),
-  })
+  await using stack = new AsyncDisposableStack()
+  const { batch } = await openBatchAlone({ ...options, isLogged: false }, stack)
   const bar = createProgressBar()
   const request: BatchOptions = {
     ...(options.pipeline === undefined ? {} : { pipeline: options.pipeline }),
@@ -42,17 +28,11 @@ export async function runBatchOnce(options: BatchOnceOptions): Promise<void> {
   printReport(report)
 }
 
-export async function runBatchSchedule(options: {
-  readonly pipelines?: string
-  readonly config?: string
-}): Promise<void> {
-  const settings = readSettings(options.config)
+export async function runBatchSchedule(options: BatchCommandOptions): Promise<void> {
   const signal = stopOnSignals()
-  const pipelines = await openPipelines(settings, options.pipelines)
-  await using storage = await openLocalStorage({ root: dataPlaces(settings.dataDirectory).lake })
-  const telemetry = createTelemetry(settings.logLevel)
-  await using batch = await openBatchLayer(settings, { pipelines, storage, telemetry })
-  await runBatchLayer(batch.context, signal)
+  await using stack = new AsyncDisposableStack()
+  const { batch } = await openBatchAlone({ ...options, isLogged: true }, stack)
+  await batch.run(signal)
 }
 
 /** A line per view; a view that failed or diverged makes the command fail. */

@@ -1,29 +1,16 @@
 /** `millrace batch rebuild`: rows again from raw, then the views from all rows. */
 import { type RebuildReport, rebuildPipeline } from '../../batch-layer/rebuild.ts'
 import { runBatch } from '../../batch-layer/run.ts'
-import { openLocalStorage } from '../../stores/lake/local.ts'
-import { silentTelemetry } from '../../stores/telemetry.ts'
-import { dataPlaces } from '../data-places.ts'
-import { openBatchLayer } from '../open-batch.ts'
-import { openPipelines } from '../open-stores.ts'
+import { type BatchCommandOptions, openBatchAlone } from '../open-batch.ts'
 import { createProgressBar } from '../progress-bar.ts'
-import { readSettings } from '../settings.ts'
 import { stopOnSignals } from '../stop-signal.ts'
 import { printReport } from './batch.ts'
 
-interface RebuildCommand {
-  readonly pipeline?: string
-  readonly pipelines?: string
-  readonly config?: string
-}
-
-export async function runRebuild(options: RebuildCommand): Promise<void> {
-  const settings = readSettings(options.config)
+export async function runRebuild(options: BatchCommandOptions): Promise<void> {
   const signal = stopOnSignals()
-  const pipelines = await openPipelines(settings, options.pipelines ?? options.pipeline)
-  await using storage = await openLocalStorage({ root: dataPlaces(settings.dataDirectory).lake })
-  const parts = { pipelines, storage, telemetry: silentTelemetry() }
-  await using batch = await openBatchLayer(settings, parts)
+  await using stack = new AsyncDisposableStack()
+  const opened = await openBatchAlone({ ...options, isLogged: false }, stack)
+  const { settings, pipelines, batch } = opened
   const bar = createProgressBar()
   for (const loaded of pipelines) {
     const report = await rebuildPipeline(batch.context, loaded, {

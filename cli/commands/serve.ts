@@ -12,15 +12,12 @@ export interface ServeOptions {
 
 export async function runServe(options: ServeOptions): Promise<void> {
   const settings = readSettings(options.config)
-  const stop = stopOnSignals()
+  const signal = stopOnSignals()
   const pipelines = await openPipelines(settings, options.pipelines)
   const telemetry = createTelemetry(settings.logLevel)
   await using stack = new AsyncDisposableStack()
   const stores = await openStores(settings, stack)
   const serving = stack.use(await openServingLayer({ ...stores, settings, pipelines, telemetry }))
   process.stdout.write(`Serving at ${serving.url}.\n`)
-  await new Promise<void>((resolve) => {
-    if (stop.aborted) resolve()
-    stop.addEventListener('abort', () => resolve(), { once: true })
-  })
+  await serving.run(signal)
 }

@@ -1,7 +1,6 @@
 /** `millrace speed`: the speed layer alone, in a process of its own. */
-import { runSpeedLayer } from '../../speed-layer/run.ts'
-import { systemClock } from '../../stores/clock.ts'
 import { createTelemetry } from '../../stores/telemetry.ts'
+import { openSpeedLayer } from '../open-speed.ts'
 import { openPipelines, openStores } from '../open-stores.ts'
 import { readSettings } from '../settings.ts'
 import { stopOnSignals } from '../stop-signal.ts'
@@ -17,15 +16,7 @@ export async function runSpeed(options: SpeedOptions): Promise<void> {
   const pipelines = await openPipelines(settings, options.pipelines)
   await using stack = new AsyncDisposableStack()
   const stores = await openStores(settings, stack)
-  await runSpeedLayer(
-    {
-      ...stores,
-      pipelines,
-      sqlDirectory: settings.pipelinesDirectory,
-      settings: settings.speed,
-      telemetry: createTelemetry(settings.logLevel),
-      clock: systemClock,
-    },
-    signal,
-  )
+  const telemetry = createTelemetry(settings.logLevel)
+  const speed = stack.use(openSpeedLayer({ ...stores, settings, pipelines, telemetry }))
+  await speed.run(signal)
 }

@@ -1,20 +1,22 @@
 /** `millrace up`: all layers in one process. */
-import { runBatchLayer } from '../../batch-layer/run.ts'
-import type { LoadedPipeline } from '../../core/pipeline.ts'
 import type { FilebeatConfig } from '../../filebeat-shim/config.ts'
-import { loadFilebeatConfig, shipMain } from '../../filebeat-shim/main.ts'
 import { SpeedProgress } from '../../speed-layer/progress.ts'
-import { runSpeedLayer } from '../../speed-layer/run.ts'
-import { systemClock } from '../../stores/clock.ts'
-import type { Telemetry } from '../../stores/telemetry.ts'
+import type { Layer } from '../../stores/layer.ts'
 import { dataPlaces } from '../data-places.ts'
 import { runDemo } from '../demo.ts'
 import { LayerGroup } from '../layer-group.ts'
 import { openBatchLayer } from '../open-batch.ts'
 import { openServingLayer } from '../open-serving.ts'
-import { lockDataDirectory, openPipelines, openStores, type Stores } from '../open-stores.ts'
-import { readSettings, type Settings } from '../settings.ts'
-import { partitionsByTopic, shipperEnvironment } from '../shipper.ts'
+import { openShipperLayer, readFilebeatConfig } from '../open-shipper.ts'
+import { openSpeedLayer } from '../open-speed.ts'
+import {
+  type LayerParts,
+  lockDataDirectory,
+  openPipelines,
+  openStores,
+  type Stores,
+} from '../open-stores.ts'
+import { readSettings } from '../settings.ts'
 import { StatusDisplay } from '../status-display.ts'
 import { stopOnSignals } from '../stop-signal.ts'
 
@@ -24,12 +26,7 @@ export interface UpOptions {
   readonly config?: string
 }
 
-/** What every layer is started with. */
-interface Parts extends Stores {
-  readonly settings: Settings
-  readonly pipelines: readonly LoadedPipeline[]
-  readonly telemetry: Telemetry
-}
+type Parts = LayerParts & Stores
 
 /** How long a drain may take before the process ends anyway; the next start goes on where it was. */
 const drainMsMax = 4500
@@ -42,19 +39,22 @@ export async function runUp(options: UpOptions): Promise<void> {
     display.say('Ending: draining what was read. Ctrl-C again ends at once.'),
   )
   const pipelines = await openPipelines(settings, options.pipelines)
-  const environment = shipperEnvironment(settings)
-  const demo = options.demo ? await loadFilebeatConfig(demoFilebeat, environment) : null
+  const demo = options.demo ? await readFilebeatConfig(demoFilebeat, settings) : null
   await using stack = new AsyncDisposableStack()
   stack.use(await lockDataDirectory(settings, { name: 'up', purpose: 'millrace up' }))
   const { telemetry } = display
   const parts: Parts = { ...(await openStores(settings, stack)), settings, pipelines, telemetry }
-  const group = stack.use(new LayerGroup(stop))
   // The port first: whoever finds it in use has changed nothing.
   const serving = stack.use(await openServingLayer(parts))
   const progress = new SpeedProgress()
-  const speed = startSpeed(parts, group, progress)
-  const batch = await startBatch(parts, group, stack)
-  const sources = demo === null ? [] : await startDemo(parts, demo, group, stack)
+  const speedLayer = stack.use(openSpeedLayer({ ...parts, progress }))
+  const batchLayer = stack.use(await openBatchLayer(parts))
+  const shipper = demo === null ? null : await openDemoShipper(parts, demo, stack)
+  // Opened last: whatever happens, what runs ends before what it works with is closed.
+  const group = stack.use(new LayerGroup(stop))
+  const speed = group.start(speedLayer.run)
+  const batch = group.start(batchLayer.run)
+  const sources = shipper === null ? [] : startDemo(parts, shipper, group)
   display.start({
     url: serving.url,
     dataDirectory: dataPlaces(settings.dataDirectory).root,
@@ -77,52 +77,15 @@ export async function runUp(options: UpOptions): Promise<void> {
   display.say('Ended cleanly.')
 }
 
-function startSpeed(parts: Parts, group: LayerGroup, progress: SpeedProgress) {
-  const { settings, telemetry } = parts
-  return group.start((signal) =>
-    runSpeedLayer(
-      {
-        ...parts,
-        sqlDirectory: settings.pipelinesDirectory,
-        settings: settings.speed,
-        telemetry,
-        clock: systemClock,
-        progress,
-      },
-      signal,
-    ),
-  )
-}
-
-async function startBatch(parts: Parts, group: LayerGroup, stack: AsyncDisposableStack) {
-  const batch = stack.use(await openBatchLayer(parts.settings, parts))
-  return group.start((signal) => runBatchLayer(batch.context, signal))
+async function openDemoShipper(parts: Parts, config: FilebeatConfig, stack: AsyncDisposableStack) {
+  const purpose = 'millrace up --demo'
+  stack.use(await lockDataDirectory(parts.settings, { name: 'ship', purpose }))
+  return stack.use(await openShipperLayer(parts, config))
 }
 
 /** Generated log files, and the shipper that tails them. */
-async function startDemo(
-  parts: Parts,
-  config: FilebeatConfig,
-  group: LayerGroup,
-  stack: AsyncDisposableStack,
-) {
-  const { settings, pipelines, eventLog, telemetry } = parts
-  stack.use(await lockDataDirectory(settings, { name: 'ship', purpose: 'millrace up --demo' }))
-  const shipper = group.start((signal) =>
-    shipMain(
-      {
-        config,
-        partitionsOf: partitionsByTopic(pipelines),
-        eventLog,
-        registryPath: dataPlaces(settings.dataDirectory).registry,
-        settings: settings.shipper,
-        telemetry,
-        clock: systemClock,
-      },
-      signal,
-    ),
-  )
-  return [group.start((signal) => runDemo(settings, pipelines, signal)), shipper]
+function startDemo({ settings, pipelines }: Parts, shipper: Layer, group: LayerGroup) {
+  return [group.start((signal) => runDemo(settings, pipelines, signal)), group.start(shipper.run)]
 }
 
 function endAnyway(display: StatusDisplay): void {
