@@ -98,6 +98,24 @@ export function columnReference(...names: readonly string[]): AstNode {
   }
 }
 
+export function functionCall(name: string, ...children: readonly AstNode[]): AstNode {
+  return {
+    class: 'FUNCTION',
+    type: 'FUNCTION',
+    alias: '',
+    query_location: 0,
+    function_name: name,
+    schema: '',
+    children,
+    filter: null,
+    order_bys: { type: 'ORDER_MODIFIER', orders: [] },
+    distinct: false,
+    is_operator: false,
+    export_state: false,
+    catalog: '',
+  }
+}
+
 export function withAlias(node: AstNode, alias: string): AstNode {
   return { ...node, alias }
 }

@@ -1,10 +1,12 @@
 /** The view compiler: one SQL file in, partial, merge and finalize SQL out. */
 import type { ViewSource } from '../pipeline.ts'
-import { type Column, quoteIdentifier } from '../sql.ts'
-import { type AstNode, isNode, nodesOf, parseAst, rewrite, textOf, walk, withAlias } from './ast.ts'
+import type { Column } from '../sql.ts'
+import { type AstNode, isNode, nodesOf, parseAst, textOf } from './ast.ts'
+import { compileFinalize } from './compile-finalize.ts'
 import type { CompiledView } from './compiled-view.ts'
-import { finalizeSelect, inputToken, keyedRelation, qualifyStates } from './finalize-sql.ts'
-import { findAggregation } from './find-aggregation.ts'
+import { explainPlan } from './explanation.ts'
+import { expressionsAbove } from './finalize-sql.ts'
+import { type Aggregation, findAggregation } from './find-aggregation.ts'
 import { refuseUnstableCalls } from './function-rules.ts'
 import { stableHash } from './hash.ts'
 import {
@@ -17,9 +19,11 @@ import {
 import { planAggregates } from './plan-aggregates.ts'
 import { refusalError, refuse, ViewRefusal } from './refusal.ts'
 import { type ResolvedAggregation, resolveNames } from './resolve-names.ts'
-import type { EmptyTable, SqlParser } from './sql-parser.ts'
+import { type RowSource, rowSourceOf } from './row-source.ts'
+import type { EmptyTable, FunctionFacts, SqlParser } from './sql-parser.ts'
 import { SqlPrinter } from './sql-printer.ts'
 import { storageOf } from './storage-types.ts'
+import { readViewOptions, type ViewOptions } from './view-options.ts'
 
 /** Part of every definition hash: raise it when partials get another meaning or layout. */
 const compilerVersion = 1
@@ -46,25 +50,36 @@ export async function compileView(request: CompileRequest): Promise<CompiledView
 async function compile(request: CompileRequest): Promise<CompiledView> {
   const { source, parser, curatedColumns } = request
   const table: EmptyTable = { name: request.table, columns: curatedColumns }
-  const printer = new SqlPrinter(parser, table)
+  const options = readViewOptions(source.sql)
   const functions = await parser.functions()
   const root = await parseSelect(source.sql, parser)
   await refuseUnstableCalls(parser, root)
   const aggregation = findAggregation(root, { table: request.table, functions })
   await refuseUnbound(source.sql, table, parser)
-  const columnNames = curatedColumns.map(({ name }) => name)
+  const printer = new SqlPrinter(parser, table)
+  const rows = await rowSourceOf(aggregation, { table, parser, printer })
+  const rowPrinter = new SqlPrinter(parser, { name: request.table, columns: rowColumns(rows) })
+  const columnNames = rows.columns.map(({ name }) => name)
   const resolved = resolveNames(aggregation, columnNames, functions)
-  const plan = await planPartials(resolved, aggregation.tableAlias, request, printer)
-  const direct = await printer.query(aggregation.select)
-  const outputNames = (await parser.describe(direct, [table])).map(({ name }) => name)
-  const finals = new Map<string, AstNode>()
-  for (const [key, sql] of plan.aggregates.finals) {
-    finals.set(key, qualifyStates(await printer.expression(sql)))
-  }
-  const finalSelect = finalizeSelect({ resolved, functions, finals, outputNames })
-  const statement = rewrite(root, (node) => (node === aggregation.select ? finalSelect : undefined))
+  const plan = await planPartials({
+    resolved,
+    rows,
+    aggregation,
+    functions,
+    options,
+    printer: rowPrinter,
+  })
+  const final = await compileFinalize({
+    root,
+    aggregation,
+    resolved,
+    plan,
+    functions,
+    printer,
+    table,
+    parser,
+  })
   const partialColumns = partialColumnsOf(plan)
-  const final = await printFinal(statement, plan, partialColumns, printer, parser)
   const partialSql = (input: string) => partialSqlOf(plan, input)
   const mergeSql = (input: string) => mergeSqlOf(plan, input)
   return {
@@ -81,7 +96,14 @@ async function compile(request: CompileRequest): Promise<CompiledView> {
     partialSql,
     mergeSql,
     finalizeSql: final.sql,
+    explanation: explainPlan(plan, aggregation),
   }
+}
+
+/** Without levels the place is among the table's own columns. */
+function rowColumns({ columns, place }: RowSource): readonly Column[] {
+  const names = new Set(columns.map(({ name }) => name))
+  return [...columns, ...place.filter(({ name }) => !names.has(name))]
 }
 
 async function parseSelect(sql: string, parser: SqlParser): Promise<AstNode> {
@@ -144,20 +166,21 @@ function locationIn(sql: string, message: string): number {
   return new TextEncoder().encode(before).length
 }
 
-async function planPartials(
-  resolved: ResolvedAggregation,
-  tableAlias: string,
-  request: CompileRequest,
-  printer: SqlPrinter,
-): Promise<PartialPlan> {
-  const { select, resolve, items, keys } = resolved
+interface PlanRequest {
+  readonly resolved: ResolvedAggregation
+  readonly rows: RowSource
+  readonly aggregation: Aggregation
+  readonly functions: ReadonlyMap<string, FunctionFacts>
+  readonly options: ViewOptions
+  readonly printer: SqlPrinter
+}
+
+async function planPartials(request: PlanRequest): Promise<PartialPlan> {
+  const { resolved, rows, aggregation, functions, options, printer } = request
+  const { select, resolve, keys, groupSets } = resolved
   const where = select['where_clause']
-  const orders = nodesOf(select['modifiers']).flatMap((modifier) => nodesOf(modifier['orders']))
-  const above = [select['having'], select['qualify'], ...orders.map((order) => order['expression'])]
-    .filter(isNode)
-    .filter((node) => !isOutputName(node, resolved))
-    .map(resolve)
-  const functions = await request.parser.functions()
+  const { items, clauses, orders } = expressionsAbove(resolved)
+  const above = [...clauses, ...orders.filter((node) => !isOutputName(node, resolved)).map(resolve)]
   const keyColumns: KeyColumn[] = []
   for (const [index, key] of keys.entries()) {
     const { name: sql, type } = await printer.typed(key)
@@ -172,11 +195,14 @@ async function planPartials(
     }
     keyColumns.push({ name: `g${index}`, sql, storage })
   }
+  const context = { functions, printer, place: rows.place, options }
   return {
-    tableAlias,
+    rows: rows.sql,
+    tableAlias: aggregation.tableAlias,
     where: isNode(where) ? await printer.rowText(resolve(where)) : null,
     keys: keyColumns,
-    aggregates: await planAggregates([...items, ...above], functions, printer),
+    groupSets,
+    aggregates: await planAggregates([...items, ...above], context),
   }
 }
 
@@ -185,56 +211,4 @@ function isOutputName(node: AstNode, resolved: ResolvedAggregation): boolean {
   if (node['class'] !== 'COLUMN_REF') return false
   const names = node['column_names'] as readonly string[]
   return names.length === 1 && resolved.isAlias(names[0] ?? '')
-}
-
-interface FinalQuery {
-  readonly columns: readonly Column[]
-  readonly sql: (input: string) => string
-}
-
-/**
- * Prints the finalize statement. A HUGEINT column becomes DECIMAL(38,0): Parquet and Delta have no
- * HUGEINT, and DuckDB writes one as DOUBLE, silently.
- */
-async function printFinal(
-  statement: AstNode,
-  plan: PartialPlan,
-  partialColumns: readonly Column[],
-  printer: SqlPrinter,
-  parser: SqlParser,
-): Promise<FinalQuery> {
-  const example: EmptyTable = { name: '__millrace_partials', columns: partialColumns }
-  const place = (text: string) => (input: string) =>
-    text.replace(inputToken, () => keyedRelation(plan, input))
-  const describe = async (text: string) =>
-    await parser.describe(place(text)(example.name), [example])
-  const text = await printer.query(statement)
-  const columns = await describe(text)
-  if (!columns.some(({ type }) => type === 'HUGEINT')) return { columns, sql: place(text) }
-  const storable = columns.map(({ name, type }) => {
-    const quoted = quoteIdentifier(name)
-    return type === 'HUGEINT' ? `CAST(${quoted} AS DECIMAL(38,0)) AS ${quoted}` : quoted
-  })
-  const inner = await castInPlace(statement, columns, printer)
-  const castText = inner ?? `SELECT ${storable.join(', ')} FROM (${text})`
-  return { columns: await describe(castText), sql: place(castText) }
-}
-
-/** The casts in the SELECT list itself where it has one item per column, which keeps ORDER BY on top. */
-async function castInPlace(
-  statement: AstNode,
-  columns: readonly Column[],
-  printer: SqlPrinter,
-): Promise<string | null> {
-  const items = nodesOf(statement['select_list'])
-  const isPlain =
-    items.length === columns.length && ![...walk(items)].some((n) => n['class'] === 'STAR')
-  if (statement['type'] !== 'SELECT_NODE' || !isPlain) return null
-  const target = await printer.expression('CAST(x AS DECIMAL(38,0))')
-  const list = items.map((item, index) =>
-    columns[index]?.type === 'HUGEINT'
-      ? withAlias({ ...target, child: withAlias(item, '') }, columns[index].name)
-      : item,
-  )
-  return await printer.query({ ...statement, select_list: list })
 }

@@ -8,10 +8,12 @@
  * sketch row whose merge is max or add.
  *
  * Partials are ordinary typed columns: the keys (`g0`, `g1`, …), `_part` (0 for the scalar states, k
- * for the rows of the k-th sketch), `_bucket` (NULL in part 0), then the states (`s0`, `s1`, …; NULL
- * outside their part). One row per key in part 0; one per key and bucket in a sketch part.
+ * for the rows of the k-th sketch), `_bucket` (NULL in part 0), the values that tell rows of a sketch
+ * apart (`v0`, `v1`, …, where there are any), then the states (`s0`, `s1`, …; NULL outside their part).
+ * One row per key in part 0; one per key, bucket and values in a sketch part.
  */
 import type { Column } from '../sql.ts'
+import type { ViewExplanation } from './explanation.ts'
 
 export interface CompiledView {
   readonly name: string
@@ -33,4 +35,6 @@ export interface CompiledView {
   readonly mergeSql: (input: string) => string
   /** `input`: a merged relation. Gives the view's columns, ordered and limited as the view says. */
   readonly finalizeSql: (input: string) => string
+  /** In words; only what the compiler has made has one. */
+  readonly explanation?: ViewExplanation
 }

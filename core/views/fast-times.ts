@@ -3,7 +3,7 @@
  * row. All our sessions run in UTC, where a TIMESTAMPTZ and a TIMESTAMP have the same calendar: the
  * same functions over `make_timestamp(epoch_us(ts))` take 20 to 40.
  */
-import { type AstNode, isNode, nodesOf, rewrite, textOf } from './ast.ts'
+import { type AstNode, functionCall, isNode, nodesOf, rewrite, textOf } from './ast.ts'
 import { functionName, isCall } from './function-rules.ts'
 
 const parts = new Set([
@@ -40,7 +40,7 @@ export function withFastTimes(expression: AstNode, isZoned: (column: string) => 
       return undefined
     }
     const truncated = { ...node, alias: '', children: [first, withoutZone(second)] }
-    const zoned = call('make_timestamptz', call('epoch_us', truncated))
+    const zoned = functionCall('make_timestamptz', functionCall('epoch_us', truncated))
     return { ...zoned, alias: node['alias'] ?? '' }
   })
 }
@@ -51,23 +51,5 @@ function isDateCast(node: AstNode): boolean {
 }
 
 function withoutZone(column: AstNode): AstNode {
-  return call('make_timestamp', call('epoch_us', column))
-}
-
-function call(name: string, argument: AstNode): AstNode {
-  return {
-    class: 'FUNCTION',
-    type: 'FUNCTION',
-    alias: '',
-    query_location: 0,
-    function_name: name,
-    schema: '',
-    children: [argument],
-    filter: null,
-    order_bys: { type: 'ORDER_MODIFIER', orders: [] },
-    distinct: false,
-    is_operator: false,
-    export_state: false,
-    catalog: '',
-  }
+  return functionCall('make_timestamp', functionCall('epoch_us', column))
 }

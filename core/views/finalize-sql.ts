@@ -12,27 +12,32 @@ import {
   rewrite,
   selectNode,
   textOf,
+  walk,
   withAlias,
 } from './ast.ts'
 import { isAggregateCall } from './function-rules.ts'
-import type { KeyColumn, PartialPlan } from './partial-sql.ts'
-import type { NamedSketch } from './plan-aggregates.ts'
+import { setColumn } from './group-sets.ts'
+import { inputTable } from './input-token.ts'
 import { refuse } from './refusal.ts'
 import type { ResolvedAggregation } from './resolve-names.ts'
 import type { FunctionFacts } from './sql-parser.ts'
+import { ascending, needsTypes, orderedWindow } from './window-order.ts'
 
-/** Stands for the input in the printed SQL; it is replaced, once, by the caller's relation. */
-export const inputToken = '__millrace_input__'
 /** One row per key with the keys, scalar states and sketch readings: qualifies what we put in. */
 const merged = '__merged'
 
-interface Context {
+export interface FinalizeContext {
   readonly resolved: ResolvedAggregation
   readonly functions: ReadonlyMap<string, FunctionFacts>
-  /** Final expressions by the fingerprint of the aggregate call. */
+  /** Final expressions by the fingerprint of the aggregate call, or of a call of grouping(). */
   readonly finals: ReadonlyMap<string, AstNode>
+}
+
+interface SelectContext extends FinalizeContext {
   /** Names of the output columns, in order. */
   readonly outputNames: readonly string[]
+  /** Types of the arguments of window aggregates, by the fingerprint of {@link windowArguments}. */
+  readonly types: ReadonlyMap<string, string>
 }
 
 /** Qualifies the state columns of a final expression, so that no alias of the view can capture them. */
@@ -44,8 +49,39 @@ export function qualifyStates(expression: AstNode): AstNode {
   })
 }
 
-/** The aggregation's SELECT over {@link inputToken}, without grouping. */
-export function finalizeSelect(context: Context): AstNode {
+/** What the aggregation's SELECT computes, but for WHERE and GROUP BY; resolved. */
+export function expressionsAbove({ select, items, resolve }: ResolvedAggregation) {
+  const orders = nodesOf(select['modifiers'])
+    .flatMap((modifier) => nodesOf(modifier['orders']))
+    .map((order) => order['expression'])
+    .filter(isNode)
+  const clauses = [select['having'], select['qualify']].filter(isNode)
+  return { items, clauses: clauses.map(resolve), orders }
+}
+
+/** Arguments of window aggregates whose types decide whether they need an order, by fingerprint. */
+export function windowArguments(
+  context: FinalizeContext,
+  expressions: readonly AstNode[],
+): ReadonlyMap<string, AstNode> {
+  const found = new Map<string, AstNode>()
+  for (const node of walk(expressions as never)) {
+    if (node['class'] !== 'WINDOW' || !needsTypes(textOf(node['function_name']))) continue
+    for (const child of nodesOf(node['children'])) {
+      const expression = above({ ...context, outputNames: [], types: new Map() }, child)
+      found.set(fingerprint(expression), expression)
+    }
+  }
+  return found
+}
+
+/** Any SELECT of expressions over the relation that takes the input's place. */
+export function selectOverMerged(fields: AstNode): AstNode {
+  return selectNode({ ...fields, from_table: inputTable(merged) })
+}
+
+/** The aggregation's SELECT over the input, without grouping. */
+export function finalizeSelect(context: SelectContext): AstNode {
   const { resolved, outputNames } = context
   const { select } = resolved
   const items = resolved.items.map((item, index) =>
@@ -53,21 +89,9 @@ export function finalizeSelect(context: Context): AstNode {
   )
   const having = optional(select['having'], (node) => above(context, resolved.resolve(node)))
   const qualify = optional(select['qualify'], (node) => above(context, resolved.resolve(node)))
-  return selectNode({
+  return selectOverMerged({
     modifiers: modifiers(context),
-    cte_map: select['cte_map'] ?? { map: [] },
     select_list: items,
-    from_table: {
-      type: 'BASE_TABLE',
-      alias: merged,
-      sample: null,
-      query_location: 0,
-      schema_name: '',
-      table_name: inputToken,
-      column_name_alias: [],
-      catalog_name: '',
-      at_clause: null,
-    },
     where_clause: having,
     qualify,
   })
@@ -78,7 +102,7 @@ function optional(value: AstValue | undefined, map: (node: AstNode) => AstNode):
 }
 
 /** A resolved expression with keys and aggregates replaced. */
-function above(context: Context, expression: AstNode): AstNode {
+function above(context: SelectContext, expression: AstNode): AstNode {
   const { resolved, functions, finals } = context
   const keys = new Map(resolved.keys.map((key, index) => [fingerprint(key), `g${index}`]))
   return rewrite(expression, (node) => {
@@ -86,7 +110,7 @@ function above(context: Context, expression: AstNode): AstNode {
     const text = fingerprint(node)
     const key = keys.get(text)
     if (key !== undefined) return withAlias(columnReference(merged, key), textOf(node['alias']))
-    if (isAggregateCall(functions, node)) return finals.get(text)
+    if (isAggregateCall(functions, node) || isGroupingCall(node)) return finals.get(text)
     if (node['class'] === 'COLUMN_REF') {
       const name = (node['column_names'] as readonly string[]).join('.')
       refuse(
@@ -96,25 +120,16 @@ function above(context: Context, expression: AstNode): AstNode {
         `Add it to GROUP BY, or use arg_max(${name}, by) or any_value(${name})`,
       )
     }
-    return node['class'] === 'WINDOW' ? decideTies(context, node) : undefined
+    return node['class'] === 'WINDOW' ? windowAbove(context, node) : undefined
   })
 }
 
-const peerless = new Set([
-  'row_number',
-  'lag',
-  'lead',
-  'ntile',
-  'first_value',
-  'last_value',
-  'nth_value',
-])
+export function isGroupingCall(node: AstNode): boolean {
+  return node['type'] === 'GROUPING_FUNCTION'
+}
 
-/**
- * A window function that numbers rows one by one depends on the order of equal rows: the keys
- * decide it, so that every part and every run agrees.
- */
-function decideTies(context: Context, window: AstNode): AstNode {
+/** The keys decide ties, so that every part and every run agrees. */
+function windowAbove(context: SelectContext, window: AstNode): AstNode {
   const visit = (value: AstValue): AstValue => {
     if (Array.isArray(value)) return value.map(visit)
     if (!isNode(value)) return value
@@ -122,28 +137,24 @@ function decideTies(context: Context, window: AstNode): AstNode {
     return mapFields(value, visit)
   }
   const rewritten = mapFields(window, visit)
-  const byRows = [window['start'], window['end']].some((bound) => textOf(bound).endsWith('_ROWS'))
-  const isFullFrame =
-    textOf(window['start']) === 'UNBOUNDED_PRECEDING' &&
-    textOf(window['end']) === 'UNBOUNDED_FOLLOWING'
-  if (!peerless.has(textOf(window['function_name'])) && (!byRows || isFullFrame)) return rewritten
-  return { ...rewritten, orders: [...nodesOf(rewritten['orders']), ...keyOrders(context)] }
+  const types = nodesOf(rewritten['children']).map(
+    (child) => context.types.get(fingerprint(child)) ?? '',
+  )
+  return orderedWindow(rewritten, { ties: () => keyOrders(context), types })
 }
 
 function mapFields(node: AstNode, map: (value: AstValue) => AstValue): AstNode {
   return Object.fromEntries(Object.entries(node).map(([key, value]) => [key, map(value)]))
 }
 
-function keyOrders({ resolved }: Context): readonly AstNode[] {
-  return resolved.keys.map((_, index) => ({
-    type: 'ORDER_DEFAULT',
-    null_order: 'ORDER_DEFAULT',
-    expression: columnReference(merged, `g${index}`),
-  }))
+function keyOrders({ resolved }: FinalizeContext): readonly AstNode[] {
+  const names = resolved.keys.map((_, index) => `g${index}`)
+  if (resolved.groupSets !== null) names.push(setColumn)
+  return names.map((name) => ascending(columnReference(merged, name)))
 }
 
 /** DISTINCT, ORDER BY and LIMIT. Equal rows are ordered by the keys, so that LIMIT is exact. */
-function modifiers(context: Context): readonly AstNode[] {
+function modifiers(context: SelectContext): readonly AstNode[] {
   const own = nodesOf(context.resolved.select['modifiers'])
   const limit = own.find((modifier) => textOf(modifier['type']).startsWith('LIMIT'))
   const distinct = own.find((modifier) => modifier['type'] === 'DISTINCT_MODIFIER')
@@ -166,7 +177,7 @@ function modifiers(context: Context): readonly AstNode[] {
   return [{ type: 'ORDER_MODIFIER', orders: ties }, ...ordered]
 }
 
-function orderAbove(context: Context, order: AstNode): AstNode {
+function orderAbove(context: SelectContext, order: AstNode): AstNode {
   const expression = order['expression']
   if (!isNode(expression)) return order
   const kind = expression['class']
@@ -176,46 +187,4 @@ function orderAbove(context: Context, order: AstNode): AstNode {
     if (names.length === 1 && context.resolved.isAlias(names[0] ?? '')) return order
   }
   return { ...order, expression: above(context, context.resolved.resolve(expression)) }
-}
-
-/** The relation with one row per key that takes the place of {@link inputToken}. */
-export function keyedRelation({ keys, aggregates }: PartialPlan, input: string): string {
-  const states = aggregates.scalars.map(({ column }) => column)
-  const decodedKeys = keys.map(({ name, storage }) => `${storage.decode(`p.${name}`)} AS ${name}`)
-  if (aggregates.sketches.length === 0) {
-    const columns = [...decodedKeys, ...scalarColumns(keys, states)]
-    return `(SELECT ${columns.join(', ')} FROM ${input} AS p)`
-  }
-  const readings = aggregates.sketches.flatMap(({ part, readings: named }) =>
-    named.map(({ name }, index) => `k${part}.q${index} AS ${name}`),
-  )
-  const columns = [...decodedKeys, ...states.map((state) => `p.${state}`), ...readings]
-  const scalars = `SELECT ${[...keys.map(({ name }) => `p.${name}`), ...scalarColumns(keys, states)].join(', ') || '1'} FROM __partials AS p WHERE _part = 0`
-  const joins = aggregates.sketches.map((sketch) => joinSketch(keys, sketch))
-  // Materialised: the input may itself be an aggregation, and every sketch reads it.
-  return `(WITH __partials AS MATERIALIZED (SELECT * FROM ${input}) SELECT ${columns.join(', ')} FROM (${scalars}) AS p${joins.join('')})`
-}
-
-/** Without keys there is one row even over nothing. */
-function scalarColumns(keys: readonly KeyColumn[], states: readonly string[]): readonly string[] {
-  if (keys.length > 0) return states.map((state) => `p.${state}`)
-  return states.length === 0
-    ? ['count(*) AS _rows']
-    : states.map((state) => `any_value(p.${state}) AS ${state}`)
-}
-
-function joinSketch(
-  keys: readonly KeyColumn[],
-  { sketch, part, columns, readings }: NamedSketch,
-): string {
-  const keyNames = keys.map(({ name }) => name)
-  const rows = `(SELECT * FROM __partials WHERE _part = ${part})`
-  const read = sketch.readSql(
-    rows,
-    keyNames,
-    columns,
-    readings.map(({ reading }) => reading),
-  )
-  const condition = keyNames.map((name) => `p.${name} IS NOT DISTINCT FROM k${part}.${name}`)
-  return ` LEFT JOIN (${read}) AS k${part} ON ${condition.join(' AND ') || 'true'}`
 }

@@ -2,22 +2,39 @@
 import { type AstNode, isNode, nodesOf, textOf, walk } from './ast.ts'
 import { isAggregateCall } from './function-rules.ts'
 import { refuse } from './refusal.ts'
+import {
+  isRowByRow,
+  lateralLevels,
+  overLateral,
+  readerOf,
+  refuseSecondReader,
+} from './row-levels.ts'
 import type { FunctionFacts } from './sql-parser.ts'
+import {
+  joinReason,
+  joinRemedy,
+  refuseForeignTables,
+  refuseTableFunctions,
+  tableReferences,
+} from './table-rules.ts'
 
 export interface Aggregation {
-  /** The SELECT_NODE that reads the table. */
+  /** The SELECT_NODE that aggregates. */
   readonly select: AstNode
-  /** The name that qualifies the table's columns inside it. */
+  /** The name of its rows inside it. */
   readonly tableAlias: string
+  /** Names that may qualify its columns. */
+  readonly qualifiers: readonly string[]
+  /** SELECTs that work row by row below it, the one over the table first. */
+  readonly levels: readonly AstNode[]
+  /** Common table expressions that are such levels, in lower case: nothing is left of them above. */
+  readonly levelNames: readonly string[]
 }
 
 interface Context {
   readonly table: string
   readonly functions: ReadonlyMap<string, FunctionFacts>
 }
-
-const joinReason = 'The joined value could change after the row was counted'
-const joinRemedy = 'Join in curated.sql instead, so that the joined value is frozen in the row'
 
 export function findAggregation(root: AstNode, context: Context): Aggregation {
   refuseTableFunctions(root)
@@ -41,91 +58,39 @@ export function findAggregation(root: AstNode, context: Context): Aggregation {
       'Use FILTER or CASE inside one aggregation, or write two views',
     )
   }
-  const select = selectOver(root, reference)
-  refuseTableOptions(reference, select)
-  refuseShape(select, context)
-  return { select, tableAlias: textOf(reference['alias']) || textOf(reference['table_name']) }
+  const found = climb(root, reference, context)
+  refuseTableOptions(reference, found.select)
+  refuseShape(found.select, context)
+  return found
 }
 
-function refuseTableFunctions(root: AstNode): void {
-  for (const node of walk(root)) {
-    if (node['type'] === 'TABLE_FUNCTION') {
-      const call = node['function']
-      const name = isNode(call) ? textOf(call['function_name']) : 'a table function'
-      refuse(
-        isNode(call) ? call : node,
-        `${name}() is a table function`,
-        'What it reads is not part of the event log',
-        joinRemedy,
-      )
-    }
-    if (node['type'] === 'PIVOT' || node['type'] === 'SHOW_REF') {
-      refuse(
-        node,
-        'PIVOT, DESCRIBE and SHOW are not aggregations over the table',
-        'Their columns depend on the data or on the session',
-        'Use count(*) FILTER (WHERE ...) for each column',
-      )
-    }
+/** From the SELECT over the table upwards, as long as rows stay rows. */
+function climb(root: AstNode, reference: AstNode, context: Context): Aggregation {
+  let select = selectOver(root, reference)
+  const lateral = lateralLevels(select['from_table'] as AstNode)
+  const levels: AstNode[] = [...lateral.levels]
+  const levelNames: string[] = []
+  let qualifiers = lateral.qualifiers
+  while (!aggregates(select, context) && isRowByRow(select)) {
+    const reader = readerOf(root, select)
+    if (reader === null) break
+    refuseSecondReader(root, reader)
+    refuseExpressions(select)
+    const isOverLateral = levels.length > 0 && levels.length === lateral.levels.length
+    levels.push(isOverLateral ? overLateral(select, lateral) : select)
+    if (reader.commonTable !== null) levelNames.push(reader.commonTable)
+    select = reader.select
+    qualifiers = [reader.alias]
   }
-}
-
-function commonTableNames(root: AstNode): ReadonlySet<string> {
-  const names = new Set<string>()
-  for (const node of walk(root)) {
-    const map = node['cte_map']
-    if (!isNode(map)) continue
-    for (const entry of nodesOf(map['map'])) names.add(textOf(entry['key']).toLowerCase())
-  }
-  return names
-}
-
-function tableReferences(root: AstNode, table: string): readonly AstNode[] {
-  const common = commonTableNames(root)
-  return [...walk(root)].filter((node) => {
-    if (node['type'] !== 'BASE_TABLE') return false
-    const name = textOf(node['table_name']).toLowerCase()
-    return name === table.toLowerCase() && !common.has(name) && textOf(node['schema_name']) === ''
-  })
-}
-
-function refuseForeignTables(root: AstNode, table: string): void {
-  const common = commonTableNames(root)
-  for (const node of walk(root)) {
-    if (node['type'] === 'JOIN' && tableReferences(node, table).length > 0 && isDirectJoin(node)) {
-      refuse(lastTable(node), `it joins '${table}'`, joinReason, joinRemedy)
-    }
-  }
-  for (const node of walk(root)) {
-    if (node['type'] !== 'BASE_TABLE') continue
-    const name = textOf(node['table_name'])
-    const schema = textOf(node['schema_name'])
-    const isOwn = name.toLowerCase() === table.toLowerCase()
-    if (schema === '' && (isOwn || common.has(name.toLowerCase()))) continue
-    refuse(
-      node,
-      `the table '${schema === '' ? name : `${schema}.${name}`}' is not '${table}'`,
-      "A view reads its pipeline's own table and nothing else",
-      joinRemedy,
-    )
-  }
-}
-
-/** A join that has the table itself as a side, not an aggregation of it. */
-function isDirectJoin(join: AstNode): boolean {
-  return [join['left'], join['right']].some(
-    (side) => isNode(side) && (side['type'] === 'BASE_TABLE' || side['type'] === 'JOIN'),
-  )
-}
-
-/** A join has no place of its own; its last table has. */
-function lastTable(join: AstNode): AstNode {
-  return [...walk(join)].filter((node) => node['type'] === 'BASE_TABLE').at(-1) ?? join
+  const tableAlias = qualifiers[0] ?? context.table
+  return { select, tableAlias, qualifiers, levels, levelNames }
 }
 
 function selectOver(root: AstNode, reference: AstNode): AstNode {
   for (const node of walk(root)) {
-    if (node['type'] === 'SELECT_NODE' && node['from_table'] === reference) return node
+    const from = node['from_table']
+    if (node['type'] !== 'SELECT_NODE' || !isNode(from)) continue
+    if (from === reference || lateralLevels(from).reference === reference) return node
   }
   return refuse(reference, 'it joins its table', joinReason, joinRemedy)
 }
@@ -155,21 +120,27 @@ function refuseShape(select: AstNode, context: Context): void {
   for (const node of walk(select['select_list'])) {
     const refusal = refusedExpressions.get('STAR')
     if (node['class'] === 'STAR' && refusal !== undefined) refuse(node, ...refusal)
+    if (textOf(node['function_name']).toLowerCase() === 'unnest') {
+      refuse(
+        node,
+        'it unnests a list beside the aggregation',
+        'One group would become several rows, in no order of their own',
+        'Unnest below, FROM (SELECT unnest(list) AS x, * FROM …), or above, SELECT unnest(l) FROM (SELECT …)',
+      )
+    }
   }
+  refuseExpressions(select)
+  refuseDistinctOn(select)
+}
+
+function refuseExpressions(select: AstNode): void {
+  const isStarAllowed = (node: AstNode) =>
+    isOrderByAll(node) || (node['columns'] === false && node['expr'] === null)
   for (const node of walk({ ...select, from_table: null, cte_map: null })) {
     const refusal = refusedExpressions.get(textOf(node['class']))
-    if (refusal !== undefined && !isOrderByAll(node)) refuse(node, ...refusal)
+    if (refusal === undefined || (node['class'] === 'STAR' && isStarAllowed(node))) continue
+    refuse(node, ...refusal)
   }
-  const groups = select['group_sets']
-  if (Array.isArray(groups) && groups.length > 1) {
-    refuse(
-      nodesOf(select['group_expressions'])[0] ?? null,
-      'it uses GROUPING SETS, ROLLUP or CUBE',
-      'A partial has one set of keys',
-      'Group by the finest keys, or write one view for each set',
-    )
-  }
-  refuseDistinctOn(select)
 }
 
 const refusedExpressions = new Map<string, readonly [string, string, string]>([
@@ -223,6 +194,8 @@ function refuseDistinctOn(select: AstNode): void {
 function aggregates(select: AstNode, { functions }: Context): boolean {
   if (select['aggregate_handling'] === 'FORCE_AGGREGATES') return true
   if (nodesOf(select['group_expressions']).length > 0) return true
+  const sets = select['group_sets']
+  if (Array.isArray(sets) && sets.length > 0) return true
   const places = [select['select_list'], select['having'], select['qualify'], select['modifiers']]
   return [...walk(places as never)].some((node) => isAggregateCall(functions, node))
 }
@@ -237,9 +210,19 @@ function refuseWithoutAggregation(select: AstNode): never {
       'Aggregate first and use the window function over the grouped result',
     )
   }
-  const hasDistinct = nodesOf(select['modifiers']).some((m) => m['type'] === 'DISTINCT_MODIFIER')
+  const modifiers = nodesOf(select['modifiers']).map((modifier) => textOf(modifier['type']))
+  const [item = null] = nodesOf(select['select_list'])
+  if (modifiers.some((type) => type.startsWith('LIMIT'))) {
+    refuse(
+      item,
+      'it limits rows of the table',
+      'Which rows those are depends on how they are stored',
+      'Put LIMIT behind the aggregation, or select rows by a condition',
+    )
+  }
+  const hasDistinct = modifiers.includes('DISTINCT_MODIFIER')
   return refuse(
-    nodesOf(select['select_list'])[0] ?? null,
+    item,
     'it has no aggregation',
     'A view is a summary of rows by keys; single rows are in the table itself',
     hasDistinct ? 'Write GROUP BY instead of DISTINCT' : 'Add an aggregate or a GROUP BY',

@@ -1,6 +1,8 @@
 /** The SQL from rows to partials, and from partials to merged partials. */
 import type { Column } from '../sql.ts'
 import { quoteIdentifier } from '../sql.ts'
+import { type BoundedPart, withinBounds } from './bounded-parts.ts'
+import type { GroupSets } from './group-sets.ts'
 import type { AggregatePlan, NamedSketch } from './plan-aggregates.ts'
 import type { StorageType } from './storage-types.ts'
 
@@ -12,10 +14,14 @@ export interface KeyColumn {
 }
 
 export interface PartialPlan {
+  /** What the aggregation reads: the caller's relation, or row by row what the view makes of it. */
+  readonly rows: (input: string) => string
   readonly tableAlias: string
   /** The condition of WHERE over the table's row, or null. */
   readonly where: string | null
   readonly keys: readonly KeyColumn[]
+  /** The sets of GROUPING SETS, ROLLUP or CUBE; null for one set with all keys. */
+  readonly groupSets: GroupSets | null
   readonly aggregates: AggregatePlan
 }
 
@@ -24,8 +30,16 @@ export function partialColumnsOf({ keys, aggregates }: PartialPlan): readonly Co
     ...keys.map(({ name, storage }) => ({ name, type: storage.type })),
     { name: '_part', type: 'INTEGER' },
     { name: '_bucket', type: 'INTEGER' },
+    ...valueColumnsOf(aggregates),
     ...stateColumnsOf(aggregates),
   ]
+}
+
+/** What tells the rows of a sketch apart, beside `_bucket`: merging groups by these too. */
+function valueColumnsOf({ sketches }: AggregatePlan): readonly Column[] {
+  return sketches.flatMap(({ values, sketch }) =>
+    values.map((name, index) => ({ name, type: sketch.values?.[index] ?? '' })),
+  )
 }
 
 /** The states in the order of their numbers, which is the order of registration. */
@@ -53,7 +67,7 @@ function fromWhere(plan: PartialPlan, input: string, filters: readonly (string |
     conditions.length === 0
       ? ''
       : ` WHERE ${conditions.map((condition) => `(${condition})`).join(' AND ')}`
-  return `FROM ${input} AS ${quoteIdentifier(plan.tableAlias)}${where}`
+  return `FROM ${plan.rows(input)} AS ${quoteIdentifier(plan.tableAlias)}${where}`
 }
 
 /** One row per key; without keys one row even for no input, as SQL says. */
@@ -66,7 +80,8 @@ function scalarPart(plan: PartialPlan, input: string): string {
     ...keys.map(({ name, sql, storage }) => `${storage.encode(sql)} AS ${name}`),
     '0 AS _part',
     'CAST(NULL AS INTEGER) AS _bucket',
-    ...stateColumns(plan, states),
+    ...computed(valueColumnsOf(aggregates), new Map()),
+    ...computed(stateColumnsOf(aggregates), states),
   ]
   const ordinals = keys.map((_, index) => index + 1).join(', ')
   const groupBy = keys.length === 0 ? '' : ` GROUP BY ${ordinals}`
@@ -75,21 +90,34 @@ function scalarPart(plan: PartialPlan, input: string): string {
   return `SELECT ${columns.join(', ')} ${fromWhere(plan, input, [])}${groupBy}${having}`
 }
 
-function sketchPart(plan: PartialPlan, { sketch, part, columns }: NamedSketch, input: string) {
+function sketchPart(plan: PartialPlan, named: NamedSketch, input: string) {
+  const { sketch, part } = named
   const keyNames = plan.keys.map(({ name }) => name)
   const keyColumns = plan.keys.map(({ name, sql, storage }) => `${storage.encode(sql)} AS ${name}`)
   const source = fromWhere(plan, input, [sketch.filter])
-  const values = `SELECT ${[...keyColumns, `${sketch.value} AS v`].join(', ')} ${source}`
-  const rows = `(SELECT * FROM (${values}) WHERE v IS NOT NULL)`
-  const states = new Map(columns.map((column, index) => [column, `r${index}`]))
-  const outer = [...keyNames, `${part} AS _part`, '_bucket', ...stateColumns(plan, states)]
-  return `SELECT ${outer.join(', ')} FROM (${sketch.partialSql(rows, keyNames)})`
+  const inputs = (sketch.inputs ?? []).map(({ name, sql }) => `${sql} AS ${name}`)
+  const entering = [...keyColumns, `${sketch.value} AS v`, ...inputs]
+  const rows = `(SELECT * FROM (SELECT ${entering.join(', ')} ${source}) WHERE v IS NOT NULL)`
+  const states = new Map(named.columns.map((column, index) => [column, `r${index}`]))
+  const values = new Map(named.values.map((column, index) => [column, `v${index}`]))
+  const outer = [
+    ...keyNames,
+    `${part} AS _part`,
+    '_bucket',
+    ...computed(valueColumnsOf(plan.aggregates), values),
+    ...computed(stateColumnsOf(plan.aggregates), states),
+  ]
+  const select = `SELECT ${outer.join(', ')} FROM (${sketch.partialSql(rows, keyNames)})`
+  return withinBounds(partialRelation(plan, select), boundedParts([named]))
 }
 
-/** Every state column: the given ones computed, the others NULL of their type. */
-function stateColumns(plan: PartialPlan, states: ReadonlyMap<string, string>): readonly string[] {
-  return stateColumnsOf(plan.aggregates).map(
-    ({ name, type }) => `${states.get(name) ?? `CAST(NULL AS ${type})`} AS ${name}`,
+/** Every column: the given ones computed, the others NULL of their type. */
+function computed(
+  columns: readonly Column[],
+  expressions: ReadonlyMap<string, string>,
+): readonly string[] {
+  return columns.map(
+    ({ name, type }) => `${expressions.get(name) ?? `CAST(NULL AS ${type})`} AS ${name}`,
   )
 }
 
@@ -101,9 +129,22 @@ export function mergeSqlOf(plan: PartialPlan, input: string): string {
       columns.map((column, index) => [column, sketch.states[index]?.merge(column) ?? ''] as const),
     ),
   ])
-  const grouping = [...plan.keys.map(({ name }) => name), '_part', '_bucket']
+  const values = valueColumnsOf(plan.aggregates).map(({ name }) => name)
+  const grouping = [...plan.keys.map(({ name }) => name), '_part', '_bucket', ...values]
   const states = stateColumnsOf(plan.aggregates).map(
     ({ name, type }) => `CAST(${merges.get(name)} AS ${type}) AS ${name}`,
   )
-  return `SELECT ${[...grouping, ...states].join(', ')} FROM ${input} GROUP BY ${grouping.join(', ')}`
+  const select = `SELECT ${[...grouping, ...states].join(', ')} FROM ${input} GROUP BY ${grouping.join(', ')}`
+  return withinBounds(partialRelation(plan, select), boundedParts(sketches))
+}
+
+function partialRelation(plan: PartialPlan, select: string) {
+  const columns = partialColumnsOf(plan).map(({ name }) => name)
+  return { select, keys: plan.keys.map(({ name }) => name), columns }
+}
+
+function boundedParts(sketches: readonly NamedSketch[]): readonly BoundedPart[] {
+  return sketches.flatMap(({ sketch, part, values, columns }) =>
+    sketch.bound === undefined ? [] : [{ bound: sketch.bound, part, values, columns }],
+  )
 }

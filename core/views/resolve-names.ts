@@ -14,6 +14,7 @@ import {
 } from './ast.ts'
 import type { Aggregation } from './find-aggregation.ts'
 import { isAggregateCall } from './function-rules.ts'
+import type { GroupSets } from './group-sets.ts'
 import { refuse } from './refusal.ts'
 import type { FunctionFacts } from './sql-parser.ts'
 
@@ -21,6 +22,8 @@ export interface ResolvedAggregation {
   readonly select: AstNode
   /** Group keys in order, each once. */
   readonly keys: readonly AstNode[]
+  /** For each grouping set the positions of its keys; null where there is one set with all of them. */
+  readonly groupSets: GroupSets | null
   /** The SELECT list with every column reference a plain column of the table. */
   readonly items: readonly AstNode[]
   /** Resolves another expression of the same SELECT (WHERE, HAVING, QUALIFY, ORDER BY). */
@@ -32,11 +35,11 @@ export interface ResolvedAggregation {
 interface Names {
   readonly columns: ReadonlyMap<string, string>
   readonly aliases: ReadonlyMap<string, AstNode>
-  readonly tableAlias: string
+  readonly qualifiers: ReadonlySet<string>
 }
 
 export function resolveNames(
-  { select, tableAlias }: Aggregation,
+  { select, qualifiers }: Aggregation,
   columnNames: readonly string[],
   functions: ReadonlyMap<string, FunctionFacts>,
 ): ResolvedAggregation {
@@ -48,14 +51,17 @@ export function resolveNames(
         .filter((item) => textOf(item['alias']) !== '')
         .map((item) => [textOf(item['alias']).toLowerCase(), item]),
     ),
-    tableAlias: tableAlias.toLowerCase(),
+    qualifiers: new Set(qualifiers.map((name) => name.toLowerCase())),
   }
   const resolve = (node: AstNode) => resolveExpression(node, names, new Set())
   const items = list.map((item) => withAlias(resolve(item), textOf(item['alias'])))
+  const grouped = groupKeys(select, items, names, functions)
+  const keys = uniqueKeys(grouped)
   return {
     select,
     items,
-    keys: uniqueKeys(groupKeys(select, items, names, functions)),
+    keys,
+    groupSets: groupSetsOf(select, grouped, keys),
     resolve,
     isAlias: (name) => names.aliases.has(name.toLowerCase()),
   }
@@ -70,7 +76,7 @@ function resolveExpression(root: AstNode, names: Names, open: ReadonlySet<string
 /** @param open aliases whose expressions are being resolved: an alias never means itself. */
 function resolveReference(node: AstNode, names: Names, open: ReadonlySet<string>): AstNode {
   const parts = (node['column_names'] as readonly string[]).map((part) => part.toLowerCase())
-  const isQualified = parts.length === 2 && parts[0] === names.tableAlias
+  const isQualified = parts.length === 2 && names.qualifiers.has(parts[0] ?? '')
   const name = (isQualified ? parts[1] : parts[0]) ?? ''
   const column = parts.length === 1 || isQualified ? names.columns.get(name) : undefined
   if (column !== undefined) {
@@ -113,6 +119,23 @@ function ordinalOf(expression: AstNode): number | null {
   if (expression['class'] !== 'CONSTANT') return null
   const value = (expression['value'] as AstNode)['value']
   return typeof value === 'number' && Number.isInteger(value) ? value : null
+}
+
+/** The sets name expressions by their position in GROUP BY, where one may stand twice. */
+function groupSetsOf(
+  select: AstNode,
+  grouped: readonly AstNode[],
+  keys: readonly AstNode[],
+): GroupSets | null {
+  const sets = select['group_sets']
+  if (!Array.isArray(sets) || sets.length < 2) return null
+  const texts = keys.map(fingerprint)
+  return sets.map((set) =>
+    (Array.isArray(set) ? set : []).map((position) => {
+      const key = grouped[Number(position)]
+      return key === undefined ? -1 : texts.indexOf(fingerprint(key))
+    }),
+  )
 }
 
 function uniqueKeys(keys: readonly AstNode[]): readonly AstNode[] {

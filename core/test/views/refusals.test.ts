@@ -18,18 +18,61 @@ beforeAll(async () => {
 })
 afterAll(async () => await database[Symbol.asyncDispose]())
 
+/** The view with a declared bound, behind it so that places stay. */
+const bounded = (sql: string) => `${sql}\n-- millrace: distinct_exact_max = 9`
+
 /** The view, the column of its first line that the message points at, what it says, what to do. */
 const refused: readonly [sql: string, column: number, what: RegExp, remedy: RegExp][] = [
   ['SELECT host, row_number() OVER (ORDER BY ts) FROM events', 14, /raw rows/, /Aggregate first/],
   ['SELECT host FROM events QUALIFY row_number() OVER (ORDER BY ts) = 1', 33, /raw rows/, /first/],
-  ['SELECT list(host) FROM events', 8, /list\(\) cannot be merged/, /Group by the value/],
-  ["SELECT string_agg(host, ',') FROM events", 8, /string_agg/, /Group by the value/],
-  ['SELECT mode(host) FROM events', 8, /mode\(\)/, /ORDER BY count/],
-  ['SELECT median(bytes) FROM events', 8, /median\(\)/, /approx_quantile/],
-  ['SELECT stddev(bytes) FROM events', 8, /stddev\(\)/, /Use count, sum/],
+  ['SELECT list(host) FROM events', 8, /list\(\) cannot be merged/, /list\(DISTINCT x\)/],
+  ["SELECT string_agg(host, ',') FROM events", 8, /string_agg/, /DISTINCT x/],
+  [
+    'SELECT list(host ORDER BY ts) FROM events',
+    8,
+    /list\(\) cannot be merged/,
+    /arg_max\(x, by, n\)/,
+  ],
+  [
+    bounded('SELECT list(DISTINCT host ORDER BY upper(host)) FROM events'),
+    8,
+    /something else/,
+    /ORDER BY x/,
+  ],
+  ['SELECT list(DISTINCT host) FROM events', 8, /no bound/, /distinct_exact_max/],
+  ['SELECT mode(host) FROM events', 8, /mode\(\) keeps every/, /ORDER BY count/],
+  ['SELECT median(bytes) FROM events', 8, /median\(\) keeps every/, /approx_quantile/],
   ['SELECT count(DISTINCT host) FROM events', 8, /DISTINCT/, /approx_count_distinct/],
-  ['SELECT first(host ORDER BY ts) FROM events', 8, /ORDER BY inside/, /arg_max/],
-  ['SELECT max(bytes, 3) FROM events', 8, /2 arguments/, /one value/],
+  ['SELECT sum(DISTINCT bytes) FROM events', 8, /no bound/, /distinct_exact_max/],
+  ['SELECT histogram(host) FROM events', 8, /no bound/, /give it bins/],
+  ['SELECT histogram(bytes, [20, 10]) FROM events', 8, /the bins/, /ascending/],
+  ['SELECT approx_top_k(host, 3) FROM events', 8, /no bound/, /GROUP BY x ORDER BY n DESC LIMIT 3/],
+  ['SELECT entropy(host) FROM events', 8, /no bound/, /distinct_exact_max/],
+  [bounded('SELECT quantile_cont(day, 0.5) FROM events'), 8, /quantile_cont/, /quantile_disc/],
+  [bounded('SELECT quantile_disc(bytes, 1.0 / 3) FROM events'), 8, /is asked for/, /0 to 1/],
+  [
+    bounded('SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY bytes DESC) FROM events'),
+    8,
+    /descending/,
+    /1 - q/,
+  ],
+  ['SELECT mad(bytes) FROM events', 8, /mad\(\) cannot/, /approx_quantile/],
+  ['SELECT skewness(bytes) FROM events', 8, /skewness\(\) cannot/, /stddev/],
+  ['SELECT kurtosis(bytes) FROM events', 8, /kurtosis\(\) cannot/, /stddev/],
+  ['SELECT product(bytes) FROM events', 8, /product\(\) cannot/, /exp\(sum/],
+  ['SELECT fsum(bytes) FROM events', 8, /fsum\(\) cannot/, /sum\(x\)/],
+  ['SELECT geomean(bytes) FROM events', 8, /macro geomean\(\)/, /in the view/],
+  ['SELECT reservoir_quantile(bytes, 0.5) FROM events', 8, /reservoir/, /approx_quantile/],
+  ['SELECT bitstring_agg(status, 0, 9) FROM events', 8, /bitstring_agg/, /bit_or/],
+  ['SELECT stddev(ratio) FROM events', 8, /type DOUBLE/, /DECIMAL/],
+  ['SELECT corr(bytes, ratio) FROM events', 8, /type DOUBLE/, /DECIMAL/],
+  ['SELECT var_pop(CAST(bytes AS HUGEINT)) FROM events', 8, /over HUGEINT/, /BIGINT/],
+  ['SELECT avg(ts) FROM events', 8, /avg\(\) over TIMESTAMP/, /epoch_us/],
+  ['SELECT max([host]) FROM events', 8, /over VARCHAR\[\]/, /Cast the argument/],
+  ['SELECT first(host ORDER BY ts, day) FROM events', 8, /more than one value/, /Order by one/],
+  ['SELECT max(bytes, status) FROM events', 8, /is asked for/, /from 1 to/],
+  ['SELECT sum(DISTINCT ratio) FROM events', 8, /type DOUBLE/, /DECIMAL/],
+  ['SELECT rank() FROM events', 8, /rank does not exist/, /Correct the SQL/],
   ['SELECT sum(ratio) FROM events', 8, /type DOUBLE/, /Declare the column DECIMAL/],
   ['SELECT avg(ratio) FROM events', 8, /type DOUBLE/, /Declare the column DECIMAL/],
   ['SELECT approx_quantile(ts, 0.5) FROM events', 8, /approx_quantile/, /Use a number/],
@@ -61,8 +104,45 @@ const refused: readonly [sql: string, column: number, what: RegExp, remedy: RegE
   ['SELECT max(COLUMNS(*)) FROM events', 12, /selects \*/, /Name the keys/],
   ['SELECT DISTINCT ON (host) host, count(*) FROM events GROUP BY 1', 21, /DISTINCT ON/, /arg_max/],
   ['SELECT DISTINCT count(*) FROM events GROUP BY host LIMIT 5', 1, /DISTINCT with LIMIT/, /GROUP/],
-  ['SELECT host, count(*) FROM events GROUP BY ROLLUP (host)', 52, /ROLLUP/, /finest keys/],
-  ['SELECT ts::TIME AS t, count(*) FROM events GROUP BY t', 10, /groups by a TIME/, /Group by a/],
+  [
+    'SELECT INTERVAL 1 DAY * status AS i, count(*) FROM events GROUP BY i',
+    23,
+    /groups by a/,
+    /Group/,
+  ],
+  ['SELECT host, unnest(max(bytes, 2)) FROM events GROUP BY host', 14, /unnests a list/, /above/],
+  ['SELECT count(*) FROM (SELECT * FROM events LIMIT 5)', 30, /limits rows/, /behind/],
+  ['SELECT count(*) FROM (SELECT DISTINCT host FROM events)', 39, /no aggregation/, /GROUP BY/],
+  [
+    'SELECT count(*) FROM events LEFT JOIN unnest([host]) AS t(x) ON true',
+    39,
+    /unnests in a way/,
+    /FROM table, unnest/,
+  ],
+  [
+    'WITH r AS (SELECT host FROM events) SELECT count(*) FROM r UNION ALL SELECT count(*) FROM r',
+    91,
+    /'r', rows of the table, a second time/,
+    /FILTER/,
+  ],
+  [
+    'SELECT n, count(*) FROM (SELECT row_number() OVER (ORDER BY ts) AS n FROM events) GROUP BY n',
+    33,
+    /raw rows/,
+    /Aggregate first/,
+  ],
+  [
+    'SELECT count(*) FROM (SELECT unnest([[1]], recursive := true) AS x FROM events)',
+    30,
+    /unnest\(\) has options/,
+    /one list at a time/,
+  ],
+  [
+    'SELECT n FROM (SELECT count(*) AS n FROM events GROUP BY host) USING SAMPLE 2 ROWS',
+    1,
+    /samples results/,
+    /LIMIT/,
+  ],
   ['SELECT list_transform([count(*)], x -> x + 1) FROM events', 37, /lambda/, /curated\.sql/],
   ['SELECT nosuch, count(*) FROM events GROUP BY 1', 8, /"nosuch" not found/, /Correct/],
   ['SELECT host, bytes FROM events GROUP BY host', 14, /must appear in the GROUP BY/, /GROUP BY 1/],
@@ -90,8 +170,38 @@ describe('the compiler refuses', () => {
   })
 })
 
+describe('options of a view', () => {
+  it.each([
+    ['distinct_exact_max = 0', /'0' is no value for distinct_exact_max/, /from 1 to 1000000/],
+    ['distinct_exact_max = 1.5', /no value/, /an integer/],
+    ['quantile_accuracy = 2', /no value/, /0.0001 to 0.1/],
+    ['colour = 5', /'colour = 5' is not an option/, /distinct_exact_max/],
+    ['distinct_exact_max', /not an option/, /distinct_exact_max/],
+    ['distinct_exact_max = 5\n-- millrace: distinct_exact_max = 6', /there twice/, /Leave one/],
+  ])('%s is refused at its line', async (option, what, remedy) => {
+    const sql = `-- A view.\nSELECT count(*) FROM events\n-- millrace: ${option}`
+    const error = await compile(sql).catch((thrown: unknown) => thrown)
+    const { message, details } = error as MillraceError
+    expect(message).toMatch(what)
+    expect(message).toMatch(remedy)
+    expect([details['line'], details['column']]).toEqual([option.includes('\n') ? 4 : 3, 1])
+  })
+})
+
 describe('the compiler accepts', () => {
   it.each([
+    bounded(
+      'SELECT host, count(DISTINCT status), mode(bytes), list(DISTINCT day) FROM events GROUP BY 1',
+    ),
+    'SELECT host, day, count(*), grouping(host, day) FROM events GROUP BY CUBE (host, day)',
+    'SELECT x, count(*) FROM (SELECT unnest([host, upper(host)]) AS x FROM events) GROUP BY x',
+    'SELECT t.x, count(*) FROM events e, unnest([e.host]) AS t(x) GROUP BY ALL',
+    'WITH r AS (SELECT *, bytes * 2 AS b FROM events WHERE flag) SELECT sum(r.b) FROM r',
+    'SELECT host, avg(count(*)) OVER (ORDER BY host ROWS 2 PRECEDING) FROM events GROUP BY host',
+    'WITH q AS (SELECT host, count(*) AS n FROM events GROUP BY 1) SELECT n FROM q UNION SELECT max(n) FROM q',
+    'SELECT day, arg_max(host, n) FROM (SELECT day, host, count(*) AS n FROM events GROUP BY ALL) GROUP BY day',
+    'SELECT time_bucket(INTERVAL 5 MINUTE, ts) AS t, corr(bytes, status) FROM events GROUP BY t',
+    'SELECT max(bytes, 3), arg_min(host, ts, 2), histogram(bytes, [10, 100]), first(host ORDER BY ts) FROM events',
     'SELECT count(*) FROM events; -- done',
     'FROM events SELECT count(*)',
     'SELECT doubled(sum(bytes)) FROM events',

@@ -8,7 +8,14 @@
  * number of trailing zeros of the rest, plus one. (md5_number with a mask costs 0.15 µs a value,
  * md5_number_lower twice that.)
  */
-import { type Aggregate, argument, type Sketch } from './aggregate.ts'
+import {
+  type Aggregate,
+  type AggregateCall,
+  argument,
+  type Sketch,
+  type SketchRows,
+  type StateRegistry,
+} from './aggregate.ts'
 
 const registerBits = 11
 const registerCount = 2 ** registerBits
@@ -44,7 +51,7 @@ function partialSql(rows: string, keys: readonly string[]): string {
   return `SELECT ${keyList}i // ${registersPerRow} AS _bucket, ${registers.join(', ')} FROM (${ranked}) GROUP BY ALL`
 }
 
-function readSql(rows: string, keys: readonly string[], states: readonly string[]): string {
+function readSql({ rows, keys, states }: SketchRows): string {
   const keyList = keys.map((key) => `${key}, `).join('')
   // Integers: the sum of 2^-rank is exact in units of 2^-rankMax, in any order.
   const weight = states.map((state) => `coalesce(${emptyWeight} >> ${state}, ${emptyWeight})`)
@@ -71,18 +78,25 @@ function sketchOf(value: string, type: string, filter: string | null): Sketch {
   }
 }
 
+/** The final expression of the estimate; 0 for no values. */
+export function planApproximateCount(call: AggregateCall, states: StateRegistry): string {
+  const { name, type } = argument(call, 0)
+  if (/[[(]|MAP|STRUCT|UNION/.test(type) && !type.startsWith('DECIMAL')) {
+    call.refuse(
+      `${call.name}() over ${type} is not supported`,
+      'The sketch hashes the text of plain values',
+      'Cast the argument to VARCHAR',
+    )
+  }
+  return `coalesce(${states.reading(sketchOf(name, type, call.filter), '')}, 0)`
+}
+
 export const approximateCountDistinct: Aggregate = {
-  argumentCount: 1,
-  ignoresDistinct: true,
-  plan: (call, states) => {
-    const { name, type } = argument(call, 0)
-    if (/[[(]|MAP|STRUCT|UNION/.test(type) && !type.startsWith('DECIMAL')) {
-      call.refuse(
-        `approx_count_distinct() over ${type} is not supported`,
-        'The sketch hashes the text of plain values',
-        'Cast the argument to VARCHAR',
-      )
-    }
-    return `coalesce(${states.reading(sketchOf(name, type, call.filter), '')}, 0)`
-  },
+  takes: 'any type but lists and structs',
+  accuracy: 'a standard error of 2.3 %, nearly exact below a hundred values',
+  states: '2,048 HyperLogLog registers over MD5, merged by max',
+  argumentCounts: [1],
+  distinct: 'ignored',
+  order: 'ignored',
+  plan: planApproximateCount,
 }

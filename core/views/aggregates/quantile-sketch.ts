@@ -1,34 +1,59 @@
 /**
- * approx_quantile as a DDSketch in rows: one row per bucket of values that lie within one percent of
- * each other, with their count. Counts add up, so that merged equals recomputed to the bit. With
- * γ = (1+α)/(1-α), a value v > 0 falls into bucket ceil(ln v / ln γ), whose estimate 2γ^i/(γ+1) is
- * at most α·v away from v. Eight neighbouring buckets share a row (`_bucket` is the bucket divided by 8,
+ * approx_quantile as a DDSketch in rows: one row per bucket of values that lie within a share α of each
+ * other (one percent, or what the view declares), with their count. Counts add up, so that merged equals
+ * recomputed to the bit. With γ = (1+α)/(1-α), a value v > 0 falls into bucket ceil(ln v / ln γ), whose
+ * estimate 2γ^i/(γ+1) is at most α·v away from v. Eight neighbouring buckets share a row (`_bucket` is the bucket divided by 8,
  * rounded down): merging is several times cheaper than with one row each, and planning than with 16.
  */
-import { type Aggregate, type AggregateCall, argument, type Sketch } from './aggregate.ts'
+import {
+  type Aggregate,
+  type AggregateCall,
+  argument,
+  type Sketch,
+  type SketchRows,
+  type StateRegistry,
+} from './aggregate.ts'
 import { extremeState } from './extremes.ts'
+import { quantilesOf } from './quantile-arguments.ts'
 
-const relativeAccuracy = 0.01
-const gamma = (1 + relativeAccuracy) / (1 - relativeAccuracy)
-const logGammaSql = `CAST('${Math.log(gamma)}' AS DOUBLE)`
-const gammaSql = `CAST('${gamma}' AS DOUBLE)`
-const middleSql = `CAST('${2 / (gamma + 1)}' AS DOUBLE)`
-/** Added to the bucket of every positive double, so that negative ones mirror it around zero. */
-const bucketShift = 40_000
-
+const defaultAccuracy = 0.01
 const bucketsPerRow = 8
 
-const bucketSql = `CAST(CASE WHEN v > 0 THEN ceil(ln(v) / ${logGammaSql}) + ${bucketShift} WHEN v < 0 THEN -(ceil(ln(-v) / ${logGammaSql}) + ${bucketShift}) ELSE 0 END AS INTEGER)`
+/** The numbers of one accuracy, as SQL. */
+interface Scale {
+  readonly accuracy: number
+  readonly gamma: string
+  readonly logGamma: string
+  readonly middle: string
+  /** Added to the bucket of every positive double, so that negative ones mirror it around zero. */
+  readonly shift: number
+}
+
+function scaleOf(accuracy: number): Scale {
+  const gamma = (1 + accuracy) / (1 - accuracy)
+  return {
+    accuracy,
+    gamma: `CAST('${gamma}' AS DOUBLE)`,
+    logGamma: `CAST('${Math.log(gamma)}' AS DOUBLE)`,
+    middle: `CAST('${2 / (gamma + 1)}' AS DOUBLE)`,
+    // The logarithm of the smallest double is -745: 37,250 buckets of one percent.
+    shift: Math.ceil(400 / accuracy),
+  }
+}
+
+function bucketSql({ logGamma, shift }: Scale): string {
+  return `CAST(CASE WHEN v > 0 THEN ceil(ln(v) / ${logGamma}) + ${shift} WHEN v < 0 THEN -(ceil(ln(-v) / ${logGamma}) + ${shift}) ELSE 0 END AS INTEGER)`
+}
 
 /** The value that stands for a bucket. */
-function estimateSql(bucket: string): string {
-  const magnitude = `${middleSql} * pow(${gammaSql}, abs(${bucket}) - ${bucketShift})`
+function estimateSql({ gamma, middle, shift }: Scale, bucket: string): string {
+  const magnitude = `${middle} * pow(${gamma}, abs(${bucket}) - ${shift})`
   return `CASE WHEN ${bucket} = 0 THEN CAST(0 AS DOUBLE) ELSE sign(${bucket}) * ${magnitude} END`
 }
 
-function partialSql(rows: string, keys: readonly string[]): string {
+function partialSql(scale: Scale, rows: string, keys: readonly string[]): string {
   const keyList = keys.map((key) => `${key}, `).join('')
-  const counted = `SELECT ${keyList}${bucketSql} AS b, count(*) AS n FROM ${rows} GROUP BY ALL`
+  const counted = `SELECT ${keyList}${bucketSql(scale)} AS b, count(*) AS n FROM ${rows} GROUP BY ALL`
   const counts = Array.from(
     { length: bucketsPerRow },
     (_, slot) => `any_value(n) FILTER (WHERE b & ${bucketsPerRow - 1} = ${slot}) AS r${slot}`,
@@ -41,12 +66,7 @@ function partialSql(rows: string, keys: readonly string[]): string {
  * The bucket of each quantile: the first one below and in which lie more values than its rank. First
  * the rows that hold one, by the rows' totals alone; then the bucket inside.
  */
-function readSql(
-  rows: string,
-  keys: readonly string[],
-  states: readonly string[],
-  readings: readonly string[],
-): string {
+function readSql(scale: Scale, { rows, keys, states, readings }: SketchRows): string {
   const keyList = keys.map((key) => `${key}, `).join('')
   const partition = keys.length === 0 ? '' : `PARTITION BY ${keys.join(', ')}`
   const rowTotal = states.map((state) => `coalesce(${state}, 0)`).join(' + ')
@@ -64,7 +84,7 @@ function readSql(
       `any_value(CASE WHEN ${isIn[index]} THEN h._bucket * ${bucketsPerRow} + ${slotSql(`rank${index}`)} END) AS b${index}`,
   )
   // Estimated here, once: the query is planned at each call, and planning takes time with every term.
-  const estimates = readings.map((_, index) => `${estimateSql(`b${index}`)} AS q${index}`)
+  const estimates = readings.map((_, index) => `${estimateSql(scale, `b${index}`)} AS q${index}`)
   const hKeys = keys.map((key) => `h.${key}, `).join('')
   const groupBy = keys.length === 0 ? '' : ' GROUP BY ALL'
   const buckets = `SELECT ${hKeys}${columns.join(', ')} FROM (${holding}) AS h JOIN (${runningTotals(rows, keys, states)}) AS p ON ${same.join(' AND ')}${groupBy}`
@@ -103,67 +123,80 @@ function slotSql(rank: string): string {
   return `CASE ${cases.join(' ')} END`
 }
 
-function sketchOf(value: string, filter: string | null): Sketch {
+function sketchOf(value: string, filter: string | null, accuracy: number): Sketch {
+  const scale = scaleOf(accuracy)
   return {
     identity: `quantile ${value} / ${filter ?? ''}`,
     value: `CAST(${value} AS DOUBLE)`,
     // Infinity and NaN have no bucket; DuckDB's approx_quantile leaves them out too.
-    filter: [
-      ...(filter === null ? [] : [`(${filter})`]),
-      `isfinite(CAST(${value} AS DOUBLE))`,
-    ].join(' AND '),
+    filter: finite(value, filter),
     states: Array.from({ length: bucketsPerRow }, () => ({
       type: 'BIGINT',
       merge: (column: string) => `CAST(sum(${column}) AS BIGINT)`,
     })),
-    partialSql,
-    readSql,
+    partialSql: (rows, keys) => partialSql(scale, rows, keys),
+    readSql: (merged) => readSql(scale, merged),
   }
 }
 
-const quantileText = /^(0|1|0?\.\d+|0\.\d+|1\.0*)$/
-
-/** `0.95` or `[0.5, 0.95]` as texts of numbers from 0 to 1. */
-function quantilesOf(call: AggregateCall): { list: boolean; quantiles: readonly string[] } {
-  const text = argument(call, 1).name.replaceAll(/main\.|list_value|"/g, '')
-  const inner = /^[[(](.*)[\])]$/.exec(text)
-  const quantiles = (inner?.[1] ?? text).split(',').map((part) => part.trim())
-  if (!quantiles.every((quantile) => quantileText.test(quantile))) {
-    return call.refuse(
-      `approx_quantile() is asked for ${argument(call, 1).name}`,
-      'The quantile must be known when the view is compiled',
-      'Write a number from 0 to 1, e.g. 0.95, or a list of them',
-    )
-  }
-  return { list: inner !== null, quantiles }
+function finite(value: string, filter: string | null): string {
+  return [...(filter === null ? [] : [`(${filter})`]), `isfinite(CAST(${value} AS DOUBLE))`].join(
+    ' AND ',
+  )
 }
 
 const numeric = /^(TINYINT|SMALLINT|INTEGER|BIGINT|HUGEINT|FLOAT|DOUBLE|DECIMAL\(.*\))$/
 
+export function isSketchable(type: string): boolean {
+  return numeric.test(type)
+}
+
+/** One final expression for each quantile, of the value's own type. */
+export function planEstimates(
+  call: AggregateCall,
+  states: StateRegistry,
+  quantiles: readonly string[],
+): { readonly values: readonly string[]; readonly least: string; readonly accuracy: string } {
+  const { name, type } = argument(call, 0)
+  const accuracy = call.options.quantileAccuracy ?? defaultAccuracy
+  // The extremes are known exactly: an estimate never leaves them, and one value is itself.
+  const isFloat = type === 'DOUBLE' || type === 'FLOAT'
+  const within = isFloat ? { filter: finite(name, call.filter) } : {}
+  const least = extremeState(call, states, 'min', within)
+  const greatest = extremeState(call, states, 'max', within)
+  const sketch = sketchOf(name, call.filter, accuracy)
+  const values = quantiles.map((quantile) => {
+    if (Number(quantile) === 0) return least
+    if (Number(quantile) === 1) return greatest
+    const estimate = states.reading(sketch, quantile)
+    return `CASE WHEN ${estimate} IS NULL THEN NULL WHEN ${estimate} >= CAST(${greatest} AS DOUBLE) THEN ${greatest} WHEN ${estimate} <= CAST(${least} AS DOUBLE) THEN ${least} ELSE CAST(${estimate} AS ${type}) END`
+  })
+  return { values, least, accuracy: `within ${accuracy * 100} % of the value at its rank` }
+}
+
+export const sketchStates =
+  'counts in logarithmic buckets (DDSketch), the least and the greatest value'
+
 export const approximateQuantile: Aggregate = {
-  argumentCount: 2,
+  takes: '(x, q) or (x, [q, …]), numbers',
+  accuracy: 'within 1 %, or the declared quantile_accuracy, of the value at its rank',
+  states: `${sketchStates}, merged by sum, min and max`,
+  argumentCounts: [2],
+  order: 'ignored',
   plan: (call, states) => {
-    const { name, type } = argument(call, 0)
-    if (!numeric.test(type)) {
+    const { type } = argument(call, 0)
+    if (!isSketchable(type)) {
       call.refuse(
         `approx_quantile() over ${type} is not supported`,
         'Its buckets are relative to zero',
         'Use a number, e.g. epoch_ms(ts2) - epoch_ms(ts1) for a duration',
       )
     }
-    const { list, quantiles } = quantilesOf(call)
-    // The extremes are known exactly: an estimate never leaves them, and one value is itself.
-    const least = extremeState(call, states, 'min')
-    const greatest = extremeState(call, states, 'max')
-    const sketch = sketchOf(name, call.filter)
-    const values = quantiles.map((quantile) => {
-      if (Number(quantile) === 0) return least
-      if (Number(quantile) === 1) return greatest
-      const estimate = states.reading(sketch, quantile)
-      return `CASE WHEN ${estimate} IS NULL THEN NULL WHEN ${estimate} >= CAST(${greatest} AS DOUBLE) THEN ${greatest} WHEN ${estimate} <= CAST(${least} AS DOUBLE) THEN ${least} ELSE CAST(${estimate} AS ${type}) END`
-    })
-    return list
+    const { isList, quantiles } = quantilesOf(call, argument(call, 1).name)
+    const { values, least, accuracy } = planEstimates(call, states, quantiles)
+    const sql = isList
       ? `CASE WHEN ${least} IS NULL THEN NULL ELSE [${values.join(', ')}] END`
       : values.join('')
+    return { sql, accuracy }
   },
 }
