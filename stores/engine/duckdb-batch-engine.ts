@@ -17,7 +17,6 @@ interface EngineParts {
   readonly storage: LakeStorage
 }
 
-/** A recompute rejects with the signal's reason when it is aborted; its files are removed then. */
 export function createDuckDbBatchEngine({ database, storage }: EngineParts): BatchEngine {
   return {
     recompute: (request) =>

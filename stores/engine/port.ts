@@ -29,7 +29,11 @@ export interface RecomputeResult {
   readonly checksum: string
 }
 
+/** Stays apart from the stores it is made with: disposing of it closes none of them. */
 export interface BatchEngine extends AsyncDisposable {
-  /** The files are staged in the folder of the view's table; the caller commits or removes them. */
+  /**
+   * The files are staged in the folder of the view's table; the caller commits or removes them. Several may
+   * run at once. One that fails leaves no files, and one that is aborted rejects with the signal's reason.
+   */
   recompute(request: RecomputeRequest): Promise<RecomputeResult>
 }
