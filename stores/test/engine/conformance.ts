@@ -8,7 +8,7 @@ import type { OffsetRange } from '../../../core/offsets.ts'
 import type { CompiledView } from '../../../core/views/compiled-view.ts'
 import type { BatchEngine, RecomputeRequest, RecomputeResult } from '../../engine/port.ts'
 import { scanSql } from '../../lake/scan.ts'
-import { eventPartitions, eventShape, Lake } from '../lake/lake-fixture.ts'
+import { eventPartitions, eventShape, Lake, storageWith } from '../lake/lake-fixture.ts'
 
 export function describeBatchEngine(
   name: string,
@@ -22,6 +22,7 @@ export function describeBatchEngine(
     describeRows(open)
     describeChecksums(open)
     describeEnds(open)
+    describeLateAbort(makeEngine)
   })
 }
 
@@ -159,6 +160,14 @@ function describeRows(open: Open): void {
     )
   })
 
+  test('published partials count beside new ones that are the same', async () => {
+    const world = await open()
+    const range = [{ partition: 0, from: 0n, until: 4n }]
+    const partialFiles = await world.partialPaths(await world.recompute(range))
+    const result = await world.recompute(range, { partialFiles })
+    expect(await world.rows(result)).toMatchObject([{ s0: 4n }, { s0: 4n }])
+  })
+
   test('a column that a file does not have yet is NULL in its rows', async () => {
     const world = await open()
     const younger: CompiledView = {
@@ -260,6 +269,24 @@ function describeEnds(open: Open): void {
     await expect(aborted).rejects.toBe(reason)
     expect(await world.staged()).toEqual([])
     expect((await world.recompute(all)).rowCount).toBe(2)
+  })
+}
+
+function describeLateAbort(makeEngine: (lake: Lake) => Promise<BatchEngine>): void {
+  test('a recompute that is aborted when its files are there leaves none', async () => {
+    const lake = await Lake.open()
+    const abort = new AbortController()
+    const reason = new Error('shutting down')
+    const storage = storageWith(lake.storage, {
+      putFile: async (path, file) => {
+        await lake.storage.putFile(path, file)
+        if (path.startsWith('http_logs/views/')) abort.abort(reason)
+      },
+    })
+    const engine = await makeEngine(new Lake(lake.root, storage, lake.database))
+    const world = new World(lake, engine, await stageEvents(lake))
+    await expect(world.recompute(all, { signal: abort.signal })).rejects.toBe(reason)
+    expect(await world.staged()).toEqual([])
   })
 }
 
