@@ -2,14 +2,16 @@
  * The stored form of a produced batch, one value in the database. Little-endian:
  *
  *    0 u32 crc32 of every byte after it
- *    4 u8  version (1)      5 u8 flags: 1 line safe, 2 a timestamp per record, 4 keys, 8 headers
+ *    4 u8  version (2)      5 u8 flags: 1 line safe, 2 a timestamp per record, 4 keys, 8 headers
  *    6 u16 bytes of the producer id
  *    8 u32 count           12 u32 bytes of the block
  *   16 f64 timestamp of all records, or the highest one
  *   24 f64 time of the append, epoch ms: what retention goes by
  *   32 u64 sequence        40 u64 base offset
  *   48 u32 bytes of the keys       52 u32 bytes of the headers
- *   56 count × u32 ends, [padding to 8, count × f64 timestamps], block, producer id,
+ *   56 u32 crc32 of the bytes 4 to 56: what retention goes by without reading the rest
+ *   60 u32 0
+ *   64 count × u32 ends, [padding to 8, count × f64 timestamps], block, producer id,
  *      [keys: u32 length or 0xffffffff for none, bytes …], [headers: a JSON array of objects or null]
  */
 import { crc32 } from 'node:zlib'
@@ -17,9 +19,10 @@ import { MillraceError } from '../../core/errors.ts'
 import type { PackedRecords } from './pack-records.ts'
 import type { RecordBatch } from './port.ts'
 
-const version = 1
-const headerBytes = 56
+const version = 2
+const headerBytes = 64
 const baseOffsetAt = 40
+const headChecksumAt = 56
 const noKey = 0xffffffff
 const flag = { lineSafe: 1, timestamps: 2, keys: 4, headers: 8 } as const
 
@@ -29,7 +32,7 @@ export interface BatchOrigin {
   readonly appendedAtMs: number
 }
 
-/** Everything but the base offset and the checksum, which only the append transaction knows. */
+/** Everything but the base offset and the checksums, which only the append transaction knows. */
 export function encodeBatch(packed: PackedRecords, origin: BatchOrigin): Buffer {
   const { count, block, ends, timestampsMs } = packed
   const producerId = Buffer.from(origin.producerId)
@@ -54,6 +57,7 @@ export function encodeBatch(packed: PackedRecords, origin: BatchOrigin): Buffer 
   stored.writeBigUInt64LE(BigInt(origin.sequence), 32)
   stored.writeUInt32LE(keys?.length ?? 0, 48)
   stored.writeUInt32LE(headers?.length ?? 0, 52)
+  stored.fill(0, headChecksumAt, headerBytes)
   stored.fill(0, places.ends + count * 4, places.timestamps)
   stored.set(new Uint8Array(ends.buffer, ends.byteOffset, ends.byteLength), places.ends)
   if (perRecord) new Float64Array(stored.buffer, places.timestamps, count).set(timestampsMs)
@@ -67,22 +71,35 @@ export function encodeBatch(packed: PackedRecords, origin: BatchOrigin): Buffer 
 
 /** Checksum of the part that does not depend on the base offset; computed outside the transaction. */
 export function bodyChecksum(stored: Buffer): number {
-  return crc32(stored.subarray(baseOffsetAt + 8))
+  return crc32(stored.subarray(headerBytes))
 }
 
-/** Completes a stored batch: gives it its place in the partition and its checksum. */
+/** Completes a stored batch: gives it its place in the partition and its checksums. */
 export function sealBatch(stored: Buffer, baseOffset: bigint, bodyCrc: number): void {
   stored.writeBigUInt64LE(baseOffset, baseOffsetAt)
+  stored.writeUInt32LE(headChecksumOf(stored), headChecksumAt)
   stored.writeUInt32LE(checksumOf(stored, bodyCrc), 0)
 }
 
 /** Body first, then the head: so the long part is summed before the base offset is known. */
 function checksumOf(stored: Buffer, bodyCrc: number): number {
-  return crc32(stored.subarray(4, baseOffsetAt + 8), bodyCrc)
+  return crc32(stored.subarray(4, headerBytes), bodyCrc)
 }
 
-/** The count and time of the append of a stored batch, without checking the rest. */
-export function batchSummary(stored: Buffer): { count: number; appendedAtMs: number } {
+function headChecksumOf(stored: Buffer): number {
+  return crc32(stored.subarray(4, headChecksumAt))
+}
+
+/** Checks the head of a stored batch, not the rest. Throws EVENT_LOG_CORRUPT. */
+export function batchSummary(
+  stored: Buffer,
+  partition: number,
+  baseOffset: bigint,
+): { count: number; appendedAtMs: number } {
+  if (stored.length < headerBytes) throw corrupt(partition, baseOffset, 'it is cut short')
+  if (stored.readUInt32LE(headChecksumAt) !== headChecksumOf(stored))
+    throw corrupt(partition, baseOffset, 'the checksum of its head does not agree with its bytes')
+  checkPlace(stored, partition, baseOffset)
   return { count: stored.readUInt32LE(8), appendedAtMs: stored.readDoubleLE(24) }
 }
 
@@ -91,11 +108,15 @@ export function decodeBatch(stored: Buffer, partition: number, baseOffset: bigin
   if (stored.length < headerBytes) throw corrupt(partition, baseOffset, 'it is cut short')
   if (stored.readUInt32LE(0) !== checksumOf(stored, bodyChecksum(stored)))
     throw corrupt(partition, baseOffset, 'its checksum does not agree with its bytes')
+  checkPlace(stored, partition, baseOffset)
+  return new StoredBatch(stored, partition, baseOffset)
+}
+
+function checkPlace(stored: Buffer, partition: number, baseOffset: bigint): void {
   if (stored[4] !== version)
     throw corrupt(partition, baseOffset, `it has version ${stored[4]}, expected ${version}`)
   if (stored.readBigUInt64LE(baseOffsetAt) !== baseOffset)
     throw corrupt(partition, baseOffset, 'it names another offset')
-  return new StoredBatch(stored, partition, baseOffset)
 }
 
 function corrupt(partition: number, offset: bigint, what: string): MillraceError {

@@ -1,68 +1,95 @@
 /**
- * A look at LMDB's file before LMDB maps it: pages that are not there would end the process with a
- * signal instead of a sentence.
- *
- *   page 0, page 1   header (24 bytes), magic, version, address, map size, free pages, main tree
- *   free pages       page size (at 48), flags, depth, page counts, entries, root (at 88)
- *   main tree        the same from 96 on, root at 136; then the last page and the transaction (at 152)
- *
- * Numbers are in the byte order of the machine. The two pages take turns with the commits.
+ * What is checked in LMDB's file before its native code believes it: its beginning before it is
+ * opened, its trees before the first read, and what retention frees. Records have checksums of their own.
  */
-import { closeSync, openSync, readSync, statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { MillraceError } from '../../core/errors.ts'
+import { commitKey, formatKey, formatVersion, unsealed } from './embedded-keys.ts'
+import { checkTrees, findEntry } from './embedded-page-walk.ts'
+import { Damage, type MetaPage, PageFile } from './embedded-pages.ts'
 
-const magicAt = 24
-const magic = 0xbeefc0de
-const pageBytesAt = 48
-const rootsAt = [88, 136]
-const transactionAt = 152
-/** The root of a tree without entries. */
-const noPage = 0xffff_ffff_ffff_ffffn
-const pageBytesMin = 512
-const pageBytesMax = 65_536
+/** How often a check is made again when another process has committed meanwhile. */
+const attemptsMax = 10
 
 /** Throws EVENT_LOG_CORRUPT when the file in this directory was cut off or is not LMDB's. */
-export function checkDataFile(directory: string): void {
-  const path = join(directory, 'data.mdb')
-  const bytes = statSync(path, { throwIfNoEntry: false })?.size ?? 0
-  // A file that is not there or empty becomes a new log.
-  if (bytes === 0) return
-  const problem = problemOf(path, bytes)
-  if (problem === null) return
+export function checkMetaPages(directory: string): void {
+  withFile(directory, (file) => {
+    file.metaPages()
+  })
+}
+
+/**
+ * Throws EVENT_LOG_CORRUPT, DATA_DIRECTORY_UNUSABLE for a log of another format. A read transaction must
+ * be under way, so that pages stay what they are.
+ */
+export function checkPages(directory: string): void {
+  withFile(directory, (file) => {
+    const [newest] = file.metaPages()
+    checkFormat(directory, file, newest)
+    checkTrees(file, newest)
+    checkCommits(file)
+  })
+}
+
+/** Throws EVENT_LOG_CORRUPT when LMDB would not find the pages of these values; as `checkPages`. */
+export function checkValues(directory: string, keys: readonly Buffer[]): void {
+  withFile(directory, (file) => {
+    const [newest] = file.metaPages()
+    for (const key of keys) {
+      const big = findEntry(file, newest, key)?.big
+      if (big !== null && big !== undefined) file.checkOverflow(big.first, big.count)
+    }
+  })
+}
+
+function checkFormat(directory: string, file: PageFile, newest: MetaPage): void {
+  const found = findEntry(file, newest, formatKey)?.value?.toString() ?? formatVersion
+  if (found === formatVersion) return
   throw new MillraceError(
-    'EVENT_LOG_CORRUPT',
-    `The event log in '${directory}' cannot be opened: ${problem}. Restore 'data.mdb' from a copy; what the lake has is not affected.`,
+    'DATA_DIRECTORY_UNUSABLE',
+    `Event log refused: '${directory}' has format '${found}', expected '${formatVersion}'. Another version of millrace wrote it; start that one or choose another directory.`,
   )
 }
 
-function problemOf(path: string, bytes: number): string | null {
-  const descriptor = openSync(path, 'r')
-  try {
-    const first = readMeta(descriptor, 0)
-    const pageBytes = first?.pageBytes ?? 0
-    const second = readMeta(descriptor, pageBytes)
-    if (first === null || second === null || pageBytes < pageBytesMin || pageBytes > pageBytesMax) {
-      return "the beginning of 'data.mdb' is damaged"
+/**
+ * Each of the two meta pages belongs to the transaction whose number it has: were the newer one
+ * damaged so that it seems to be the older, its records would be gone without a word.
+ */
+function checkCommits(file: PageFile): void {
+  for (let attempt = 1; ; attempt += 1) {
+    const metas = file.metaPages()
+    try {
+      for (const meta of metas) checkCommit(file, meta)
+      return
+    } catch (error) {
+      // The older one's pages are overwritten when another process commits.
+      const [newest] = file.metaPages()
+      if (attempt === attemptsMax || newest.transaction === metas[0].transaction) throw error
     }
-    const newest = first.transaction > second.transaction ? first : second
-    const pages = BigInt(Math.floor(bytes / pageBytes))
-    const isCutOff = newest.roots.some((root) => root !== noPage && root >= pages)
-    return isCutOff ? "'data.mdb' was cut off" : null
-  } finally {
-    closeSync(descriptor)
   }
 }
 
-function readMeta(descriptor: number, position: number) {
-  const words = new BigUint64Array((transactionAt + 8) / 8)
-  const found = readSync(descriptor, words, 0, words.byteLength, position)
-  if (found < words.byteLength) return null
-  const halves = new Uint32Array(words.buffer)
-  if (halves[magicAt / 4] !== magic) return null
-  return {
-    pageBytes: halves[pageBytesAt / 4] ?? 0,
-    roots: rootsAt.map((at) => words[at / 8] ?? noPage),
-    transaction: words[transactionAt / 8] ?? 0n,
+function checkCommit(file: PageFile, meta: MetaPage): void {
+  if (meta.main.root === null) return
+  const stored = findEntry(file, meta, commitKey)?.value ?? null
+  const isOwn =
+    stored !== null && unsealed(commitKey, stored).readBigUInt64LE() === BigInt(meta.transaction)
+  if (!isOwn) throw new Damage("the beginning of 'data.mdb' is damaged")
+}
+
+function withFile(directory: string, check: (file: PageFile) => void): void {
+  const path = join(directory, 'data.mdb')
+  // A file that is not there or empty becomes a new log.
+  if (!existsSync(path) || statSync(path).size === 0) return
+  try {
+    using file = new PageFile(path)
+    check(file)
+  } catch (error) {
+    if (!(error instanceof Damage)) throw error
+    throw new MillraceError(
+      'EVENT_LOG_CORRUPT',
+      `The event log in '${directory}' cannot be opened: ${error.message}. Restore 'data.mdb' from a copy; what the lake has is not affected.`,
+    )
   }
 }

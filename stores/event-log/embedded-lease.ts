@@ -9,7 +9,8 @@ import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import type { Clock } from '../clock.ts'
 import { isRunning, pidNamespace, startTicksOf } from '../process-identity.ts'
-import { type LogDatabase, type LogStore, leaseKey } from './embedded-database.ts'
+import type { LogDatabase } from './embedded-database.ts'
+import { getSealed, type LogStore, leaseKey, putSealed } from './embedded-keys.ts'
 import type { Topic } from './embedded-topics.ts'
 import type { Assignment } from './port.ts'
 
@@ -125,13 +126,13 @@ async function release({ database }: LeaseParts, key: Buffer, owner: string): Pr
 }
 
 function readLease(store: LogStore, key: Buffer): Lease | undefined {
-  const stored = store.get(key)
+  const stored = getSealed(store, key)
   // Written by `putLease` only.
   return stored === undefined ? undefined : (JSON.parse(stored.toString()) as Lease)
 }
 
 function putLease(store: LogStore, key: Buffer, lease: Lease): void {
-  void store.put(key, Buffer.from(JSON.stringify(lease)))
+  putSealed(store, key, Buffer.from(JSON.stringify(lease)))
 }
 
 let self: ProcessIdentity | undefined

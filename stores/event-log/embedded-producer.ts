@@ -7,7 +7,8 @@ import { MillraceError } from '../../core/errors.ts'
 import type { OffsetRange } from '../../core/offsets.ts'
 import type { Clock } from '../clock.ts'
 import { bodyChecksum, encodeBatch, sealBatch } from './batch-codec.ts'
-import { batchKey, type LogDatabase, type LogStore, producerKey } from './embedded-database.ts'
+import type { LogDatabase } from './embedded-database.ts'
+import { batchKey, getSealed, type LogStore, producerKey, putSealed } from './embedded-keys.ts'
 import {
   partitionState,
   putPartitionState,
@@ -64,7 +65,7 @@ export function createProducer(parts: ProducerParts, topic: Topic, producerId: s
       putPartitionState(store, topic, partition, { ...state, end: until, bytes })
       const added = { sequence, from: state.end, until }
       const kept = [added, ...outcomes].slice(0, outcomesMax)
-      void store.put(producerKey(topic.id, partition, producerId), encodeOutcomes(kept, nowMs))
+      putSealed(store, producerKey(topic.id, partition, producerId), encodeOutcomes(kept, nowMs))
       return added
     })
     // Commit point: the records are durable and visible to every process.
@@ -108,7 +109,7 @@ function readOutcomes(
   partition: number,
   producerId: string,
 ): Outcome[] {
-  const stored = store.get(producerKey(topic.id, partition, producerId))
+  const stored = getSealed(store, producerKey(topic.id, partition, producerId))
   if (stored === undefined) return []
   const outcomes: Outcome[] = []
   for (let position = 8; position < stored.length; position += 24) {

@@ -1,8 +1,9 @@
 /** Reading the embedded log: whole batches, partition by partition in turn, waiting when there is none. */
 import { MillraceError } from '../../core/errors.ts'
 import type { Offsets } from '../../core/offsets.ts'
-import { cutBatch, decodeBatch } from './batch-codec.ts'
-import { baseOffsetOf, batchKey, type LogDatabase, type LogStore } from './embedded-database.ts'
+import { batchSummary, cutBatch, decodeBatch } from './batch-codec.ts'
+import type { LogDatabase } from './embedded-database.ts'
+import { baseOffsetOf, batchKey, type LogStore } from './embedded-keys.ts'
 import { partitionState, requirePartition, type Topic } from './embedded-topics.ts'
 import type { WakeUp } from './embedded-wake.ts'
 import type { ReadLimits, RecordBatch } from './port.ts'
@@ -125,8 +126,9 @@ function storedBatchAt(
   for (const key of store.getKeys({ start, end, reverse: true, limit: 1, inclusiveEnd: true })) {
     const base = baseOffsetOf(key)
     const stored = store.get(batchKey(topic.id, partition, base))
-    if (stored !== undefined && position < base + BigInt(stored.readUInt32LE(8)))
-      return { base, stored }
+    if (stored === undefined) break
+    const { count } = batchSummary(stored, partition, base)
+    if (position < base + BigInt(count)) return { base, stored }
   }
   throw new MillraceError(
     'EVENT_LOG_CORRUPT',

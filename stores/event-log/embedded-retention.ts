@@ -1,8 +1,16 @@
 /** Deletes whole old batches, a bounded number per transaction, and forgets producers of that age. */
+import { MillraceError } from '../../core/errors.ts'
 import { batchSummary } from './batch-codec.ts'
-import { batchKey, type LogDatabase, type LogStore, producerKey } from './embedded-database.ts'
+import type { LogDatabase } from './embedded-database.ts'
+import { checkValues } from './embedded-file-check.ts'
+import { batchKey, getSealed, type LogStore, producerKey, unsealed } from './embedded-keys.ts'
 import { producerUsedAtMs } from './embedded-producer.ts'
-import { partitionState, putPartitionState, type Topic } from './embedded-topics.ts'
+import {
+  type PartitionState,
+  partitionState,
+  putPartitionState,
+  type Topic,
+} from './embedded-topics.ts'
 
 const batchesPerTransactionMax = 256
 const producersPerTransactionMax = 1024
@@ -10,6 +18,13 @@ const producersPerTransactionMax = 1024
 export interface RetentionLimits {
   readonly retentionMs: number
   readonly retentionBytes: number
+}
+
+interface Cut {
+  readonly topic: Topic
+  readonly partition: number
+  readonly nowMs: number
+  readonly limits: RetentionLimits
 }
 
 /** Returns how many batches went. The newest batch of a partition always stays. */
@@ -21,55 +36,71 @@ export async function enforceRetention(
 ): Promise<number> {
   let deleted = 0
   for (let partition = 0; partition < topic.partitions; partition += 1) {
+    const cut = { topic, partition, nowMs, limits }
     for (;;) {
-      const due = await database.view((store) => isDue(store, topic, partition, nowMs, limits))
-      if (!due) break
-      deleted += await database.write(0, (store) =>
-        deleteOldest(store, topic, partition, nowMs, limits),
-      )
+      const due = await database.view((store) => {
+        const found = dueBatches(store, cut)
+        // LMDB frees as many pages as the first page of a value says.
+        if (found.keys.length > 0) checkValues(database.directory, found.keys)
+        return found
+      })
+      if (due.keys.length === 0) break
+      deleted += await database.write(0, (store) => deleteBelow(store, cut, due.until))
     }
     await forgetProducers(database, topic, partition, nowMs - limits.retentionMs)
   }
   return deleted
 }
 
-function isDue(
-  store: LogStore,
-  topic: Topic,
-  partition: number,
-  nowMs: number,
-  limits: RetentionLimits,
-): boolean {
-  const { earliest, end, bytes } = partitionState(store, topic, partition)
-  const stored = store.get(batchKey(topic.id, partition, earliest))
-  if (stored === undefined) return false
-  const { count, appendedAtMs } = batchSummary(stored)
-  if (earliest + BigInt(count) >= end) return false
-  return nowMs - appendedAtMs > limits.retentionMs || bytes > BigInt(limits.retentionBytes)
+function dueBatches(store: LogStore, cut: Cut): { keys: Buffer[]; until: bigint } {
+  const keys: Buffer[] = []
+  let state = partitionState(store, cut.topic, cut.partition)
+  while (keys.length < batchesPerTransactionMax) {
+    const next = stateWithoutOldest(store, cut, state)
+    if (next === null) break
+    keys.push(batchKey(cut.topic.id, cut.partition, state.earliest))
+    state = next
+  }
+  return { keys, until: state.earliest }
 }
 
-function deleteOldest(
-  store: LogStore,
-  topic: Topic,
-  partition: number,
-  nowMs: number,
-  limits: RetentionLimits,
-): number {
+/** Those that are still due below an offset: what was not checked stays. */
+function deleteBelow(store: LogStore, cut: Cut, until: bigint): number {
+  const { topic, partition } = cut
   let deleted = 0
-  while (deleted < batchesPerTransactionMax && isDue(store, topic, partition, nowMs, limits)) {
-    const state = partitionState(store, topic, partition)
-    const key = batchKey(topic.id, partition, state.earliest)
-    const stored = store.get(key)
-    if (stored === undefined) break
-    void store.remove(key)
-    putPartitionState(store, topic, partition, {
-      earliest: state.earliest + BigInt(batchSummary(stored).count),
-      end: state.end,
-      bytes: state.bytes - BigInt(stored.length),
-    })
+  let state = partitionState(store, topic, partition)
+  while (state.earliest < until) {
+    const next = stateWithoutOldest(store, cut, state)
+    if (next === null) break
+    void store.remove(batchKey(topic.id, partition, state.earliest))
+    state = next
     deleted += 1
   }
+  if (deleted > 0) putPartitionState(store, topic, partition, state)
   return deleted
+}
+
+/** Null: the oldest batch is not due, or the last one. Throws EVENT_LOG_CORRUPT. */
+function stateWithoutOldest(store: LogStore, cut: Cut, state: PartitionState) {
+  const { topic, partition, nowMs, limits } = cut
+  const { earliest, end, bytes } = state
+  if (earliest === end) return null
+  const stored = store.get(batchKey(topic.id, partition, earliest))
+  if (stored === undefined) throw missing(topic, partition, earliest)
+  const { count, appendedAtMs } = batchSummary(stored, partition, earliest)
+  const next = earliest + BigInt(count)
+  if (next >= end) return null
+  if (nowMs - appendedAtMs <= limits.retentionMs && bytes <= BigInt(limits.retentionBytes))
+    return null
+  return { earliest: next, end, bytes: bytes - BigInt(stored.length) }
+}
+
+function missing(topic: Topic, partition: number, offset: bigint): MillraceError {
+  return new MillraceError(
+    'EVENT_LOG_CORRUPT',
+    `Retention refused: the batch at offset ${offset} of partition ${partition} of '${topic.name}' should be in the event log, but is not there. Check the disk; restore the event log from a copy.`,
+    { details: { partition, offset } },
+  )
 }
 
 async function forgetProducers(
@@ -83,7 +114,10 @@ async function forgetProducers(
   for (;;) {
     const page = await database.view((store) =>
       [...store.getRange({ start, end, limit: producersPerTransactionMax })].map(
-        ({ key, value }) => ({ key: Buffer.from(key), usedAtMs: producerUsedAtMs(value) }),
+        ({ key, value }) => ({
+          key: Buffer.from(key),
+          usedAtMs: producerUsedAtMs(unsealed(key, value)),
+        }),
       ),
     )
     const old = page.filter(({ usedAtMs }) => usedAtMs < beforeMs)
@@ -91,7 +125,7 @@ async function forgetProducers(
       await database.write(0, (store) => {
         for (const { key } of old) {
           // Looked at again: it may have appended since.
-          const stored = store.get(key)
+          const stored = getSealed(store, key)
           if (stored !== undefined && producerUsedAtMs(stored) < beforeMs) void store.remove(key)
         }
       })

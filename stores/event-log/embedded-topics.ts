@@ -1,6 +1,7 @@
 /** Topics and partitions of the embedded log: who they are and how far they reach. */
 import { MillraceError } from '../../core/errors.ts'
-import { type LogDatabase, type LogStore, partitionKey, topicKey } from './embedded-database.ts'
+import type { LogDatabase } from './embedded-database.ts'
+import { getSealed, type LogStore, partitionKey, putSealed, topicKey } from './embedded-keys.ts'
 
 export interface Topic {
   readonly name: string
@@ -62,7 +63,7 @@ export class Topics {
       const winner = readTopic(store, name)
       if (winner !== undefined) return winner
       const id = [...store.getKeys(rangeOfTopics)].length
-      void store.put(topicKey(name), Buffer.from(JSON.stringify({ id, partitions })))
+      putSealed(store, topicKey(name), Buffer.from(JSON.stringify({ id, partitions })))
       return { name, id, partitions }
     })
     this.#known.set(name, topic)
@@ -74,7 +75,7 @@ const topicKind = topicKey('')
 const rangeOfTopics = { start: topicKind, end: Buffer.from([(topicKind[0] ?? 0) + 1]) }
 
 function readTopic(store: LogStore, name: string): Topic | undefined {
-  const stored = store.get(topicKey(name))
+  const stored = getSealed(store, topicKey(name))
   if (stored === undefined) return undefined
   // Written by `#create` only.
   const { id, partitions } = JSON.parse(stored.toString()) as { id: number; partitions: number }
@@ -82,7 +83,7 @@ function readTopic(store: LogStore, name: string): Topic | undefined {
 }
 
 export function partitionState(store: LogStore, topic: Topic, partition: number): PartitionState {
-  const stored = store.get(partitionKey(topic.id, partition))
+  const stored = getSealed(store, partitionKey(topic.id, partition))
   if (stored === undefined) return { earliest: 0n, end: 0n, bytes: 0n }
   return {
     earliest: stored.readBigUInt64LE(0),
@@ -102,7 +103,7 @@ export function putPartitionState(
   stored.writeBigUInt64LE(state.earliest, 0)
   stored.writeBigUInt64LE(state.end, 8)
   stored.writeBigUInt64LE(state.bytes, 16)
-  void store.put(partitionKey(topic.id, partition), stored)
+  putSealed(store, partitionKey(topic.id, partition), stored)
 }
 
 /** Throws TOPIC_UNKNOWN for a partition that the topic does not have. */

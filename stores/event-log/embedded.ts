@@ -3,7 +3,8 @@ import type { Offsets } from '../../core/offsets.ts'
 import { offsetsToJson } from '../../core/offsets.ts'
 import { type Clock, systemClock } from '../clock.ts'
 import { type EventLogSettings, eventLogSettings } from './config.ts'
-import { groupKey, LogDatabase } from './embedded-database.ts'
+import { LogDatabase } from './embedded-database.ts'
+import { groupKey, putSealed } from './embedded-keys.ts'
 import { joinGroup } from './embedded-lease.ts'
 import { createProducer } from './embedded-producer.ts'
 import { LogReader } from './embedded-reader.ts'
@@ -23,14 +24,13 @@ export interface EmbeddedEventLog extends EventLog {
   enforceRetention(): Promise<number>
 }
 
-/** Throws DATA_DIRECTORY_UNUSABLE. */
+/** Throws DATA_DIRECTORY_UNUSABLE, EVENT_LOG_CORRUPT. */
 export async function openEmbeddedEventLog(
   options: EmbeddedEventLogOptions,
 ): Promise<EmbeddedEventLog> {
   const { directory, clock = systemClock, ...given } = options
   const settings = eventLogSettings.parse(given)
-  const database = new LogDatabase(directory, settings.diskReserveBytes)
-  await database.prepare()
+  const database = await LogDatabase.open(directory, settings.diskReserveBytes)
   return new LmdbEventLog(database, clock, settings)
 }
 
@@ -118,7 +118,7 @@ class LmdbEventLog implements EmbeddedEventLog {
   async commitAdvisory(topic: string, group: string, offsets: Offsets): Promise<void> {
     const key = groupKey((await this.#topics.get(topic)).id, group)
     await this.#database.write(0, (store) => {
-      void store.put(key, Buffer.from(JSON.stringify(offsetsToJson(offsets))))
+      putSealed(store, key, Buffer.from(JSON.stringify(offsetsToJson(offsets))))
     })
   }
 
