@@ -1,6 +1,6 @@
 /** What the speed layer works with, handed in by `main.ts` or the command line. */
 import type { LoadedPipeline } from '../core/pipeline.ts'
-import type { Clock } from '../stores/clock.ts'
+import type { SteadyClock } from '../stores/clock.ts'
 import type { EventLog } from '../stores/event-log/port.ts'
 import type { HotStore } from '../stores/hot-store/port.ts'
 import type { LakeStorage } from '../stores/lake/storage.ts'
@@ -16,7 +16,7 @@ export interface SpeedContext {
   readonly storage: LakeStorage
   readonly settings: SpeedSettings
   readonly telemetry: Telemetry
-  readonly clock: Clock
+  readonly clock: SteadyClock
   /** The folder of the pipelines, for their reference tables and macros; `sql` when absent. */
   readonly sqlDirectory?: string
   /** Kept up to date while the layer runs. */

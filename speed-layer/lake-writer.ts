@@ -78,7 +78,7 @@ export class LakeWriter {
 
   async #commit(request: LakeCommitRequest): Promise<void> {
     const { clock, onCommit, progress, telemetry } = this.#context
-    const startedMs = clock.now()
+    const startedMs = clock.elapsed()
     const { pending, database, loaded } = request
     const pipeline = loaded.pipeline.name
     try {
@@ -94,7 +94,7 @@ export class LakeWriter {
     }
     const nowMs = clock.now()
     const { records, until } = pending
-    const durationMs = nowMs - startedMs
+    const durationMs = clock.elapsed() - startedMs
     speedTelemetryOf(telemetry).lakeCommitted({ pipeline, records, until, durationMs, nowMs })
     progress?.update(pipeline, () => ({
       lastCommit: { atMs: nowMs, durationMs, records },

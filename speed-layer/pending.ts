@@ -25,14 +25,14 @@ export interface Pending {
   records: number
   /** Bytes of the records' values. */
   bytes: number
-  /** When the first record came in, in epoch ms; 0 while there is none. */
-  sinceMs: number
+  /** When the first record came in, in ms of a clock that nobody sets; null while there is none. */
+  sinceMs: number | null
 }
 
 let created = 0
 
 export function createPending(from: Offsets): Pending {
-  return { segments: [], batches: [], from, until: from, records: 0, bytes: 0, sinceMs: 0 }
+  return { segments: [], batches: [], from, until: from, records: 0, bytes: 0, sinceMs: null }
 }
 
 export async function dropPending(session: Session, pending: Pending): Promise<void> {

@@ -70,7 +70,7 @@ export class PipelineWorker {
   #positions: Offsets = new Map()
   #hot: Offsets = new Map()
   #pending: Pending | null = null
-  #lagMeasuredMs = 0
+  #lagMeasuredMs = Number.NEGATIVE_INFINITY
 
   constructor(
     context: SpeedContext,
@@ -108,7 +108,7 @@ export class PipelineWorker {
         processor: { ...this.#processor, session },
         positions: this.#positions,
         read: (positions, waitMs) => this.#read(positions, waitMs),
-        now: this.#context.clock.now,
+        elapsed: this.#context.clock.elapsed,
       })
       try {
         await this.#consume(reader)
@@ -124,7 +124,7 @@ export class PipelineWorker {
     let startedMs = Number.NEGATIVE_INFINITY
     let bytes = 0
     while (!signal.aborted) {
-      const facts = { elapsedMs: clock.now() - startedMs, bytes }
+      const facts = { elapsedMs: clock.elapsed() - startedMs, bytes }
       const pauseMs = lingerMs({
         ...facts,
         intervalMs: settings.microBatchIntervalMs,
@@ -218,16 +218,16 @@ export class PipelineWorker {
   /** Until the next lake commit is due. */
   #readWaitMs(): number {
     const { clock, settings } = this.#context
-    const sinceMs = this.#pending?.sinceMs ?? 0
-    if (sinceMs === 0) return readWaitMsMax
-    const dueMs = sinceMs + settings.lakeCommitIntervalMs - clock.now()
+    const sinceMs = this.#pending?.sinceMs ?? null
+    if (sinceMs === null) return readWaitMsMax
+    const dueMs = sinceMs + settings.lakeCommitIntervalMs - clock.elapsed()
     return Math.max(0, Math.min(readWaitMsMax, dueMs))
   }
 
   async #process(read: ReadRecords): Promise<void> {
     const { clock, afterStep, progress } = this.#context
     const { ranges, records, bytes } = read
-    const startedMs = clock.now()
+    const startedMs = clock.elapsed()
     const pending = this.#pending
     if (pending === null) throw new Error('The worker has not started.')
     const live = await this.#liveRows(read)
@@ -237,8 +237,8 @@ export class PipelineWorker {
     let rowCount = 0
     for (const range of ranges) rowCount += await this.#appendHot(range, rowsOf)
     afterStep?.(this.#name, 'hot_appended')
-    this.#advance(pending, ranges, { records, bytes, nowMs: startedMs })
-    const durationMs = clock.now() - startedMs
+    this.#advance(pending, ranges, { records, bytes, startedMs })
+    const durationMs = clock.elapsed() - startedMs
     const pipeline = this.#name
     this.#signals.microBatchProcessed({ pipeline, records, rows: rowCount, bytes, durationMs })
     progress?.update(pipeline, (old) => ({
@@ -300,7 +300,7 @@ export class PipelineWorker {
   #advance(
     pending: Pending,
     ranges: readonly { readonly partition: number; readonly until: bigint }[],
-    counted: { records: number; bytes: number; nowMs: number },
+    counted: { records: number; bytes: number; startedMs: number },
   ): void {
     const positions = new Map(this.#positions)
     for (const { partition, until } of ranges) positions.set(partition, until)
@@ -308,7 +308,7 @@ export class PipelineWorker {
     pending.until = positions
     pending.records += counted.records
     pending.bytes += counted.bytes
-    if (pending.sinceMs === 0) pending.sinceMs = counted.nowMs
+    pending.sinceMs ??= counted.startedMs
   }
 
   async #commitIfDue(): Promise<void> {
@@ -316,7 +316,8 @@ export class PipelineWorker {
     this.#writer.check()
     const pending = this.#pending
     if (pending === null || pending.records === 0) return
-    const ageMs = clock.now() - pending.sinceMs
+    const nowMs = clock.elapsed()
+    const ageMs = nowMs - (pending.sinceMs ?? nowMs)
     this.#signals.pendingChanged(this.#name, pending.bytes + this.#writer.bytes, ageMs)
     // Bounded: with too much waiting for the lake, reading stops until a commit has ended.
     if (pending.bytes + this.#writer.bytes >= settings.pendingBytesMax) {
@@ -352,8 +353,8 @@ export class PipelineWorker {
 
   async #measureLag(): Promise<void> {
     const { clock, eventLog, progress } = this.#context
-    if (clock.now() - this.#lagMeasuredMs < lagIntervalMs) return
-    this.#lagMeasuredMs = clock.now()
+    if (clock.elapsed() - this.#lagMeasuredMs < lagIntervalMs) return
+    this.#lagMeasuredMs = clock.elapsed()
     const { latest } = await eventLog.bounds(this.#parts.loaded.pipeline.topic)
     this.#signals.lagMeasured(this.#name, this.#positions, latest)
     progress?.update(this.#name, () => ({ latest }))

@@ -19,6 +19,7 @@ export interface ReadRecords {
   readonly records: number
   readonly bytes: number
   readonly ranges: readonly RangeOfRecords[]
+  /** By the same clock. */
   readonly startedMs: number
   /** Where a large micro-batch has been parsed into; null for a small one. */
   readonly segment: Segment | null
@@ -30,7 +31,8 @@ export interface RecordReaderOptions {
   /** Where to begin. */
   readonly positions: Offsets
   readonly read: (positions: Offsets, waitMs: number) => Promise<RecordBatch[]>
-  readonly now: () => number
+  /** ms of a clock that nobody sets. */
+  readonly elapsed: () => number
 }
 
 export class RecordReader {
@@ -65,9 +67,9 @@ export class RecordReader {
   }
 
   async #read(waitMs: number): Promise<ReadRecords> {
-    const { read, now, processor } = this.#options
+    const { read, elapsed, processor } = this.#options
     const batches = await read(this.#positions, waitMs)
-    const startedMs = now()
+    const startedMs = elapsed()
     const ranges = rangesOf(batches, this.#positions)
     const records = batches.reduce((sum, { count }) => sum + count, 0)
     const isLarge = records >= processor.settings.fileRecordsMin

@@ -117,13 +117,13 @@ async function consumeUntilAborted(
 ): Promise<void> {
   const signals = speedTelemetryOf(telemetry)
   for (let attempt = 0; !signal.aborted; attempt++) {
-    const startedMs = clock.now()
+    const startedMs = clock.elapsed()
     try {
       await worker.consume()
     } catch (error) {
       if (!canBeginAgain(error)) throw error
       // A worker that ran for a while before this is not in a series of failures.
-      if (clock.now() - startedMs > settings.retryDelayMsMax) attempt = 0
+      if (clock.elapsed() - startedMs > settings.retryDelayMsMax) attempt = 0
       const delayMs = retryDelayMs(attempt, settings.retryDelayMsMin, settings.retryDelayMsMax)
       if (error instanceof OffsetsMoved) signals.resynchronised(pipeline, error.message)
       else signals.retried(pipeline, 'micro_batch', error, delayMs)

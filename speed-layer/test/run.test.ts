@@ -3,6 +3,7 @@ import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { MillraceError } from '../../core/errors.ts'
+import { systemClock } from '../../stores/clock.ts'
 import { loadPipelines } from '../../stores/pipelines.ts'
 import { pidNamespace } from '../../stores/process-identity.ts'
 import { storageWith } from '../../stores/test/lake/lake-fixture.ts'
@@ -456,5 +457,30 @@ describe('the lake', () => {
       code: 'COVERAGE_HOLE',
       message: expect.stringContaining('records 2 to 4 are lost'),
     })
+  })
+})
+
+describe('the date', () => {
+  beforeEach(() => openWith())
+
+  const hourMs = 3_600_000
+  it.each([
+    ['back', -hourMs],
+    ['forward', hourMs],
+  ])('being set %s while records come in delays neither rows nor lake commits', async (_, byMs) => {
+    let shiftMs = 0
+    const clock = { ...systemClock, now: () => Date.now() + shiftMs }
+    const stop = new AbortController()
+    const running = runSpeedLayer(speed.context({ clock }), stop.signal)
+    await speed.produce('logs', 0, [good(1)])
+    await speed.reached('http', new Map([[0, 1n]]))
+    shiftMs = byMs
+    const committed = speed.committed('http')
+    await speed.produce('logs', 0, [good(2), 'bad'])
+    await speed.reached('http', new Map([[0, 3n]]))
+    await committed
+    stop.abort()
+    await running
+    await expectConserved(3)
   })
 })

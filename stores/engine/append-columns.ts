@@ -23,7 +23,7 @@ export type ColumnValues =
 /** DuckDB's vector size: the most rows of a chunk. */
 const chunkRowsMax = 2048
 
-export const types: Readonly<Record<ColumnValues['type'], DuckDBType>> = {
+const types: Readonly<Record<ColumnValues['type'], DuckDBType>> = {
   INTEGER,
   BIGINT,
   TIMESTAMPTZ,
@@ -80,6 +80,6 @@ function chunkOf(columns: readonly ColumnValues[], start: number, count: number)
   return chunk
 }
 
-export function blobOf(bytes: Uint8Array | null): DuckDBValue {
+function blobOf(bytes: Uint8Array | null): DuckDBValue {
   return bytes === null ? null : new DuckDBBlobValue(bytes)
 }

@@ -32,7 +32,7 @@ export function encodeTextRows(columns: readonly Column[], rows: string): Buffer
 }
 
 /** The first line: rows with the same one have the same columns in the same order. */
-export function textRowsHeader(columns: readonly Column[]): string {
+function textRowsHeader(columns: readonly Column[]): string {
   return JSON.stringify(columns.map(({ name, type }) => ({ name, type })))
 }
 
