@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
@@ -11,15 +10,7 @@ import { speedSettings } from '../config.ts'
 import type { SpeedStep } from '../context.ts'
 import { SpeedProgress } from '../progress.ts'
 import { runSpeedLayer } from '../run.ts'
-import { coordinates, jsonPipeline, SpeedFixture } from './speed-fixture.ts'
-
-const good = (i: number) =>
-  JSON.stringify({
-    ts: `2026-01-0${1 + (i % 3)}T10:00:00Z`,
-    host: `web-${i}`,
-    status: 200,
-    ratio: 0.5,
-  })
+import { expectConserved, good, jsonPipeline, SpeedFixture } from './speed-fixture.ts'
 
 let speed: SpeedFixture
 
@@ -34,125 +25,6 @@ afterEach(async () => {
   await speed[Symbol.asyncDispose]()
 })
 
-/** Every record of the log is in raw, and in exactly one of curated and rejected. */
-async function expectConserved(count: number) {
-  const raw = coordinates(await speed.lakeRows('http', 'raw'))
-  const curated = coordinates(await speed.lakeRows('http', 'curated'))
-  const rejected = coordinates(await speed.lakeRows('http', 'rejected'))
-  expect(raw).toHaveLength(count)
-  expect(new Set(raw).size).toBe(count)
-  expect(new Set([...curated, ...rejected])).toEqual(new Set(raw))
-  expect(curated.length + rejected.length).toBe(count)
-}
-
-describe('bad input', () => {
-  beforeEach(() => openWith())
-
-  const bad: readonly [string, string | Buffer, string][] = [
-    ['malformed JSON', '{"ts":', 'malformed'],
-    ['a JSON array', '[1, 2]', 'malformed'],
-    ['a JSON string', '"text"', 'malformed'],
-    ['a line of blanks', '   ', 'malformed'],
-    ['text', 'GET / HTTP/1.1', 'malformed'],
-    ['a word for a number', '{"host":"a","status":"many"}', 'wrong_type'],
-    ['a fraction for an integer', '{"host":"a","status":200.5}', 'wrong_type'],
-    ['a number that is too large', '{"host":"a","status":99999999999}', 'wrong_type'],
-    ['a time that is none', '{"ts":"2026-02-30","host":"a","status":200}', 'wrong_type'],
-    ['an endless time', '{"ts":"infinity","host":"a","status":200}', 'wrong_type'],
-    ['a missing field', '{"ts":"2026-01-01","status":200}', 'check:has_host'],
-    [
-      'a value out of range',
-      '{"ts":"2026-01-01","host":"a","status":999}',
-      'check:status_in_range',
-    ],
-    ['no status', '{"ts":"2026-01-01","host":"a"}', 'check:status_in_range'],
-    ['an empty record', '', 'empty'],
-    ['a NUL byte', '{"host":"a\u0000b","status":200}', 'malformed'],
-    ['invalid UTF-8', Buffer.from([0x7b, 0xff, 0xfe, 0x7d]), 'invalid_utf8'],
-    ['an over-long record', `{"host":"${'x'.repeat(5000)}","status":200}`, 'too_long'],
-    ['a line break in the middle', '{"host":"a",\n"status":', 'malformed'],
-  ]
-
-  it.each([
-    ['singly', 1_000_000],
-    ['as lines of a file', 1],
-  ])(
-    'is rejected once with its reason and kept byte for byte, read %s',
-    async (_, fileRecordsMin) => {
-      for (const [index, [, value]] of bad.entries()) {
-        await speed.produce('logs', 0, [good(index), value, good(index + 1)])
-      }
-      await speed.runToEnd({}, { fileRecordsMin })
-      await expectConserved(bad.length * 3)
-      const rejected = await speed.lakeRows('http', 'rejected')
-      expect(rejected.map((row) => [row['_offset'], row['reason']])).toEqual(
-        bad.map(([, , reason], index) => [BigInt(index * 3 + 1), reason]),
-      )
-      for (const row of rejected) expect(row['detail']).toMatch(/\.$/)
-      const raw = await speed.lakeRows('http', 'raw')
-      bad.forEach(([, value], index) => {
-        const kept = raw[index * 3 + 1]?.['value'] as { bytes: Uint8Array }
-        expect(Buffer.from(kept.bytes ?? kept)).toEqual(Buffer.from(value))
-      })
-    },
-  )
-
-  it('is told apart from what is only unusual', async () => {
-    await speed.produce('logs', 0, [
-      '{"ts":"1970-01-01T00:00:00Z","host":"past","status":200}',
-      '{"ts":"2262-01-01T00:00:00Z","host":"future","status":200}',
-      '{"ts":"2026-01-01T00:00:00+02:00","host":"zoned","status":"200","more":{"a":[1]}}',
-      '{"ts":null,"host":"null","status":200.0}',
-      ' {"host":"b\\u00e4r","status":200}\r',
-    ])
-    await speed.runToEnd()
-    const rows = await speed.lakeRows('http', 'curated')
-    expect(rows.map((row) => row['host'])).toEqual(['past', 'future', 'zoned', 'null', 'bär'])
-    expect(await speed.lakeRows('http', 'rejected')).toEqual([])
-  })
-
-  it('in the envelope of Filebeat is unwrapped', async () => {
-    const envelope = (message: string) =>
-      JSON.stringify({
-        '@timestamp': '2026-01-01T00:00:00Z',
-        '@metadata': { beat: 'filebeat' },
-        message,
-      })
-    await speed.produce('logs', 0, [envelope(good(1)), envelope('no json'), good(2)])
-    await speed.runToEnd()
-    expect((await speed.lakeRows('http', 'curated')).map((row) => row['host'])).toEqual([
-      'web-1',
-      'web-2',
-    ])
-    expect((await speed.lakeRows('http', 'rejected')).map((row) => row['reason'])).toEqual([
-      'malformed',
-    ])
-  })
-
-  it('keeps keys, headers and timestamps in raw', async () => {
-    const value = Buffer.from(good(1))
-    await speed.produce('logs', 1, [
-      {
-        value,
-        key: randomBytes(4),
-        headers: { 'source.id': 'a', 'source.offset': '7' },
-        timestampMs: 1_700_000_000_123,
-      },
-      { value },
-    ])
-    await speed.runToEnd()
-    const [first, second] = await speed.lakeRows('http', 'raw')
-    expect(JSON.parse(first?.['headers'] as string)).toEqual({
-      'source.id': 'a',
-      'source.offset': '7',
-    })
-    expect(first?.['_timestamp']).toEqual(new Date(1_700_000_000_123))
-    expect(first?.['key']).not.toBeNull()
-    expect(second?.['headers']).toBeNull()
-    expect(second?.['key']).toBeNull()
-  })
-})
-
 describe('curated.sql', () => {
   it('rejects the records on which it fails and keeps the others', async () => {
     await openWith('SELECT *, CAST(substr(host, 5) AS INTEGER) AS number FROM input')
@@ -161,7 +33,7 @@ describe('curated.sql', () => {
     )
     await speed.produce('logs', 0, values)
     await speed.runToEnd()
-    await expectConserved(40)
+    await expectConserved(speed, 40)
     const rejected = await speed.lakeRows('http', 'rejected')
     expect(rejected.map((row) => row['_offset'])).toEqual([5n, 18n, 31n])
     expect(new Set(rejected.map((row) => row['reason']))).toEqual(new Set(['enrichment']))
@@ -176,7 +48,7 @@ describe('curated.sql', () => {
     })
     await speed.produce('logs', 0, [good(1), good(2), good(3)])
     await speed.runToEnd()
-    await expectConserved(3)
+    await expectConserved(speed, 3)
     expect((await speed.lakeRows('http', 'curated')).map((row) => row['owner'])).toEqual(['ann'])
     expect((await speed.lakeRows('http', 'rejected')).map((row) => row['detail'])).toEqual([
       'curated.sql gave 2 rows for this record, expected 1.',
@@ -237,7 +109,7 @@ describe('a crash', () => {
         if (losesHotStore) speed.loseHotStore()
         await produce(3)
         await speed.runToEnd({}, { fileRecordsMin })
-        await expectConserved(count)
+        await expectConserved(speed, count)
       }
     },
   )
@@ -297,7 +169,7 @@ describe('the hot store', () => {
     await speed.produce('logs', 0, [good(1), 'bad', good(2)])
     await speed.runToEnd({ afterStep }, { fileRecordsMin: 1 })
     expect(hasRemoved).toBe(true)
-    await expectConserved(3)
+    await expectConserved(speed, 3)
   })
 
   it('is continued where it ended when it outlives the process', async () => {
@@ -338,7 +210,7 @@ describe('the hot store', () => {
         ].slice(0, 1) as [number, bigint][],
       ),
     )
-    await expectConserved(3)
+    await expectConserved(speed, 3)
   })
 
   it('written to by another worker makes this one read the offsets again', async () => {
@@ -358,7 +230,7 @@ describe('the hot store', () => {
       })
     }
     await speed.runToEnd({ afterStep })
-    await expectConserved(1)
+    await expectConserved(speed, 1)
     expect(isDone).toBe(true)
   })
 })
@@ -384,7 +256,7 @@ describe('the lake', () => {
     stop.abort()
     await running
     expect(failures).toBeGreaterThan(6)
-    await expectConserved(3)
+    await expectConserved(speed, 3)
   })
 
   it('gets no rows whose predecessors it did not get, when it comes back during the stop', async () => {
@@ -416,7 +288,7 @@ describe('the lake', () => {
     expect(isAway).toBe(false)
     speed.progress = new SpeedProgress()
     await speed.runToEnd()
-    await expectConserved(3)
+    await expectConserved(speed, 3)
   })
 
   it('names the columns that a pipeline has gained, for readers that know only its log', async () => {
@@ -481,6 +353,6 @@ describe('the date', () => {
     await committed
     stop.abort()
     await running
-    await expectConserved(3)
+    await expectConserved(speed, 3)
   })
 })

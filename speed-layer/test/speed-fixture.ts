@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { LIST, VARCHAR } from '@duckdb/node-api'
+import { expect } from 'vitest'
 import type { Offsets } from '../../core/offsets.ts'
 import { type LoadedPipeline, tablePaths } from '../../core/pipeline.ts'
 import { type Column, quoteList } from '../../core/sql.ts'
@@ -255,6 +256,26 @@ export class SpeedFixture implements AsyncDisposable {
 }
 
 /** `partition/offset` of each row: what conservation is counted by. */
-export function coordinates(rows: readonly RowOf[]): string[] {
+function coordinates(rows: readonly RowOf[]): string[] {
   return rows.map((row) => `${row['_partition']}/${row['_offset']}`).sort()
+}
+
+/** The line of an event that passes every check. */
+export const good = (i: number) =>
+  JSON.stringify({
+    ts: `2026-01-0${1 + (i % 3)}T10:00:00Z`,
+    host: `web-${i}`,
+    status: 200,
+    ratio: 0.5,
+  })
+
+/** Every record of the log is in raw, and in exactly one of curated and rejected. */
+export async function expectConserved(speed: SpeedFixture, count: number): Promise<void> {
+  const raw = coordinates(await speed.lakeRows('http', 'raw'))
+  const curated = coordinates(await speed.lakeRows('http', 'curated'))
+  const rejected = coordinates(await speed.lakeRows('http', 'rejected'))
+  expect(raw).toHaveLength(count)
+  expect(new Set(raw).size).toBe(count)
+  expect(new Set([...curated, ...rejected])).toEqual(new Set(raw))
+  expect(curated.length + rejected.length).toBe(count)
 }

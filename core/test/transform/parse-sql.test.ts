@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Pipeline, RecordFormat } from '../../../core/pipeline.ts'
-import { quoteIdentifier, quoteLiteral } from '../../../core/sql.ts'
-import { groupNames } from '../../../core/transform/format-sql.ts'
-import { lineColumns, parseSql } from '../../../core/transform/parse-sql.ts'
 import { Database } from '../../../stores/engine/duckdb.ts'
+import type { Pipeline, RecordFormat } from '../../pipeline.ts'
+import { quoteIdentifier, quoteLiteral } from '../../sql.ts'
+import { groupNames } from '../../transform/format-sql.ts'
+import { lineColumns, parseSql } from '../../transform/parse-sql.ts'
 
 let database: Database
 
