@@ -6,7 +6,8 @@ import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { MillraceError } from '../../core/errors.ts'
 import { commitKey, formatKey, formatVersion, unsealed } from './embedded-keys.ts'
-import { checkTrees, findEntry } from './embedded-page-walk.ts'
+import { bigValueOf, isBigNode, valueAt } from './embedded-nodes.ts'
+import { checkTrees, findNode } from './embedded-page-walk.ts'
 import { Damage, type MetaPage, PageFile } from './embedded-pages.ts'
 
 /** How often a check is made again when another process has committed meanwhile. */
@@ -37,14 +38,16 @@ export function checkValues(directory: string, keys: readonly Buffer[]): void {
   withFile(directory, (file) => {
     const [newest] = file.metaPages()
     for (const key of keys) {
-      const big = findEntry(file, newest, key)?.big
-      if (big !== null && big !== undefined) file.checkOverflow(big.first, big.count)
+      const node = findNode(file, newest, key)
+      if (node === null || !isBigNode(file, node)) continue
+      const big = bigValueOf(file, node, newest.transaction)
+      file.checkOverflow(big.first, big.count)
     }
   })
 }
 
 function checkFormat(directory: string, file: PageFile, newest: MetaPage): void {
-  const found = findEntry(file, newest, formatKey)?.value?.toString() ?? formatVersion
+  const found = findValue(file, newest, formatKey)?.toString() ?? formatVersion
   if (found === formatVersion) return
   throw new MillraceError(
     'DATA_DIRECTORY_UNUSABLE',
@@ -72,10 +75,15 @@ function checkCommits(file: PageFile): void {
 
 function checkCommit(file: PageFile, meta: MetaPage): void {
   if (meta.main.root === null) return
-  const stored = findEntry(file, meta, commitKey)?.value ?? null
+  const stored = findValue(file, meta, commitKey)
   const isOwn =
     stored !== null && unsealed(commitKey, stored).readBigUInt64LE() === BigInt(meta.transaction)
   if (!isOwn) throw new Damage("the beginning of 'data.mdb' is damaged")
+}
+
+function findValue(file: PageFile, meta: MetaPage, key: Buffer): Buffer | null {
+  const node = findNode(file, meta, key)
+  return node === null || isBigNode(file, node) ? null : valueAt(file, node)
 }
 
 function withFile(directory: string, check: (file: PageFile) => void): void {
@@ -89,7 +97,7 @@ function withFile(directory: string, check: (file: PageFile) => void): void {
     if (!(error instanceof Damage)) throw error
     throw new MillraceError(
       'EVENT_LOG_CORRUPT',
-      `The event log in '${directory}' cannot be opened: ${error.message}. Restore 'data.mdb' from a copy; what the lake has is not affected.`,
+      `The event log in '${directory}' cannot be used: ${error.message}. Restore 'data.mdb' from a copy; what the lake has is not affected.`,
     )
   }
 }

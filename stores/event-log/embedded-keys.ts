@@ -75,9 +75,9 @@ function numbersKey(kind: number, topicId: number, partition: number, spareBytes
   return key
 }
 
-/** Whether the value of this key ends with the checksum of `putSealed`. */
-export function isSealedKey(key: Uint8Array): boolean {
-  return key[0] !== kinds.batch && !(key[0] === kinds.meta && key.length === 1)
+/** Whether the value of a key that begins with this byte ends with the checksum of `putSealed`. */
+export function isSealedKind(kind: number | undefined, keyBytes: number): boolean {
+  return kind !== kinds.batch && !(kind === kinds.meta && keyBytes === formatKey.length)
 }
 
 /** Only inside a transaction. */

@@ -5,13 +5,6 @@ const nodeHeaderBytes = 8
 const bigValueBytes = 24
 const isBig = 1
 
-export interface Entry {
-  readonly key: Buffer
-  /** Null: `big` says where it is. */
-  readonly value: Buffer | null
-  readonly big: BigValue | null
-}
-
 /** Pages of their own for one value. */
 export interface BigValue {
   readonly first: number
@@ -89,24 +82,35 @@ export function isBigNode({ words16 }: PageFile, node: number): boolean {
   return words16[(node >> 1) + 2] === isBig
 }
 
+export function keyBytesOf({ words16 }: PageFile, node: number): number {
+  return words16[(node >> 1) + 3] ?? 0
+}
+
+/** The first byte of its key. */
+export function kindOf({ bytes }: PageFile, node: number): number | undefined {
+  return bytes[node + nodeHeaderBytes]
+}
+
 export function keyAt({ bytes, words16 }: PageFile, node: number): Buffer {
   const from = node + nodeHeaderBytes
   return bytes.subarray(from, from + (words16[(node >> 1) + 3] ?? 0))
 }
 
-/** Copies, good beyond the next `load`. Throws Damage. */
-export function entryAt(file: PageFile, node: number, newest: number): Entry {
-  const { bytes, pageBytes } = file
-  const key = Buffer.from(keyAt(file, node))
-  const from = node + nodeHeaderBytes + key.length
-  const valueBytes = valueBytesOf(file.words16, node)
-  if (!isBigNode(file, node))
-    return { key, value: Buffer.from(bytes.subarray(from, from + valueBytes)), big: null }
-  const first = number64(bytes, from)
-  const count = number64(bytes, from + 16)
-  const isWhole = count === Math.floor((headerBytes - 1 + valueBytes) / pageBytes) + 1
-  if (!isWhole || number64(bytes, from + 8) > newest) throw badPage(first)
-  return { key, value: null, big: { first, count, bytes: valueBytes } }
+/** The value of an entry that is not big. */
+export function valueAt(file: PageFile, node: number): Buffer {
+  const from = node + nodeHeaderBytes + keyBytesOf(file, node)
+  return file.bytes.subarray(from, from + valueBytesOf(file.words16, node))
+}
+
+/** Where the value of a big entry is. Throws Damage. */
+export function bigValueOf(file: PageFile, node: number, newest: number): BigValue {
+  const at = node + nodeHeaderBytes + keyBytesOf(file, node)
+  const first = number64(file.bytes, at)
+  const count = number64(file.bytes, at + 16)
+  const bytes = valueBytesOf(file.words16, node)
+  const isWhole = count === Math.floor((headerBytes - 1 + bytes) / file.pageBytes) + 1
+  if (!isWhole || number64(file.bytes, at + 8) > newest) throw badPage(first)
+  return { first, count, bytes }
 }
 
 /** Below 0: the key of the first is lower. `isNumbers`: keys are numbers of 8 bytes. */

@@ -3,19 +3,21 @@
  * and the list of free pages. Values in pages of their own are not read, so that it takes as long as
  * the entries are many, not as the log is large.
  */
-import { isSealedKey, unsealed } from './embedded-keys.ts'
+import { isSealedKind, unsealed } from './embedded-keys.ts'
 import {
   type BigValue,
   badPage,
+  bigValueOf,
   checkPage,
   childOf,
   compareKeys,
   compareNodes,
-  type Entry,
-  entryAt,
   isBigNode,
   keyAt,
+  keyBytesOf,
+  kindOf,
   nodeAt,
+  valueAt,
 } from './embedded-nodes.ts'
 import { Damage, headerBytes, type MetaPage, number64, type PageFile } from './embedded-pages.ts'
 
@@ -32,8 +34,11 @@ export function checkTrees(file: PageFile, meta: MetaPage): void {
   new TreeCheck(file, meta, 'free', used).run()
 }
 
-/** The entry of a key in the main tree; only the pages on the way to it are checked. Throws Damage. */
-export function findEntry(file: PageFile, meta: MetaPage, key: Buffer): Entry | null {
+/**
+ * The node of a key in the main tree; only the pages on the way to it are checked. Valid until the next
+ * `load`. Throws Damage.
+ */
+export function findNode(file: PageFile, meta: MetaPage, key: Buffer): number | null {
   const { lastPage, transaction: newest } = meta
   let page = meta.main.root
   for (let level = meta.main.depth; page !== null; level -= 1) {
@@ -42,7 +47,7 @@ export function findEntry(file: PageFile, meta: MetaPage, key: Buffer): Entry | 
     const at = file.load(page)
     const count = checkPage(file, at, { page, isLeaf, entriesMin: 1, newest })
     const node = nodeAt(file, at, placeOf(file, at, count, key))
-    if (isLeaf) return keyAt(file, node).equals(key) ? entryAt(file, node, newest) : null
+    if (isLeaf) return keyAt(file, node).equals(key) ? node : null
     page = childOf(file, node)
   }
   return null
@@ -82,6 +87,11 @@ class PageSet {
   add(first: number, count: number): void {
     if (!(first >= 2 && count >= 1 && first + count - 1 <= this.#lastPage)) throw badPage(first)
     for (let page = first; page < first + count; page += 1) {
+      if ((page & 7) === 0 && page + 8 <= first + count && this.#bits[page >> 3] === 0) {
+        this.#bits[page >> 3] = 0xff
+        page += 7
+        continue
+      }
       const bit = 1 << (page & 7)
       const bits = this.#bits[page >> 3] ?? 0
       if ((bits & bit) !== 0) throw new Damage(`page ${page} of 'data.mdb' is in use twice`)
@@ -143,7 +153,7 @@ class TreeCheck {
     const file = this.#file
     for (let index = first; index < count; index += 1) {
       const node = nodeAt(file, at, index)
-      if (this.#isFree && keyAt(file, node).length !== 8) throw badPage(page)
+      if (this.#isFree && keyBytesOf(file, node) !== 8) throw badPage(page)
       if (index === first) continue
       if (compareNodes(file, nodeAt(file, at, index - 1), node, this.#isFree) >= 0)
         throw badPage(page)
@@ -172,27 +182,31 @@ class TreeCheck {
   #visitLeaf(at: number, count: number): void {
     this.#leafPages += 1
     this.#entries += count
+    const file = this.#file
     for (let index = 0; index < count; index += 1) {
-      const node = nodeAt(this.#file, at, index)
-      const isSealed = !this.#isFree && isSealedKey(keyAt(this.#file, node))
-      // A batch within the page is checked when it is read.
-      if (!(this.#isFree || isSealed || isBigNode(this.#file, node))) continue
-      const { key, value, big } = entryAt(this.#file, node, this.#meta.transaction)
-      if (big !== null) this.#addBig(big, this.#isFree || isSealed)
-      if (this.#isFree) this.#checkFree(value ?? this.#bigValue(big))
-      else if (isSealed) unsealed(key, value ?? this.#bigValue(big))
+      const node = nodeAt(file, at, index)
+      const isBig = isBigNode(file, node)
+      // A batch is checked when it is read, its first page before it is deleted: there are too many.
+      if (!this.#isFree && !isSealedKind(kindOf(file, node), keyBytesOf(file, node))) {
+        if (isBig) this.#addBig(node)
+        continue
+      }
+      const value = isBig ? this.#readBig(this.#addBig(node)) : valueAt(file, node)
+      if (this.#isFree) this.#checkFree(value)
+      else unsealed(keyAt(file, node), value)
     }
   }
 
-  /** The first page of a batch is looked at before it is deleted: there are too many. */
-  #addBig(big: BigValue, isChecked: boolean): void {
+  #addBig(node: number): BigValue {
+    const big = bigValueOf(this.#file, node, this.#meta.transaction)
     this.#used.addUsed(big.first, big.count)
     this.#overflowPages += big.count
-    if (isChecked) this.#file.checkOverflow(big.first, big.count)
+    return big
   }
 
-  #bigValue(big: BigValue | null): Buffer {
-    return big === null ? Buffer.alloc(0) : this.#file.read(big.first, headerBytes, big.bytes)
+  #readBig({ first, count, bytes }: BigValue): Buffer {
+    this.#file.checkOverflow(first, count)
+    return this.#file.read(first, headerBytes, bytes)
   }
 
   /** Its length, then page numbers; before the first of a run stands minus the length of the run. */
