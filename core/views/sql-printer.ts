@@ -17,6 +17,7 @@ export class SqlPrinter {
   readonly #parser: SqlParser
   readonly #table: EmptyTable
   readonly #texts = new Map<string, string>()
+  readonly #types = new Map<string, string>()
 
   constructor(parser: SqlParser, table: EmptyTable) {
     this.#parser = parser
@@ -50,9 +51,12 @@ export class SqlPrinter {
   /** {@link rowText} as the name, and its type. */
   async typed(expression: AstNode): Promise<Column> {
     const name = await this.rowText(expression)
+    const known = this.#types.get(name)
+    if (known !== undefined) return { name, type: known }
     const sql = `SELECT ${name} AS v FROM "${this.#table.name}"`
     const [column] = await this.#parser.describe(sql, [this.#table])
     if (column === undefined) throw new Error(`The expression ${name} has no type.`)
+    this.#types.set(name, column.type)
     return { name, type: column.type }
   }
 

@@ -7,11 +7,13 @@ import { compileView } from '../../views/compile-view.ts'
 import type { CompiledView } from '../../views/compiled-view.ts'
 
 export const eventColumns: readonly Column[] = [
+  { name: 'triple', type: 'INTEGER' },
   { name: 'ts', type: 'TIMESTAMP WITH TIME ZONE' },
   { name: 'host', type: 'VARCHAR' },
   { name: 'status', type: 'INTEGER' },
   { name: 'bytes', type: 'BIGINT' },
   { name: 'price', type: 'DECIMAL(10,2)' },
+  { name: 'amount', type: 'DECIMAL(38,4)' },
   { name: 'ratio', type: 'DOUBLE' },
   { name: 'flag', type: 'BOOLEAN' },
   { name: 'day', type: 'DATE' },

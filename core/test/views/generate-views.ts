@@ -1,12 +1,20 @@
-/** Random views and random rows for the compiler's property test. */
-import fc from 'fast-check'
-import { quoteLiteral } from '../../sql.ts'
+/**
+ * Random views over the whole table of aggregates, each with the query that DuckDB answers directly.
+ *
+ * A view of many triples groups by `triple` before anything else, so that one statement answers for as many
+ * sets of rows. A view of one triple has no such key: it may have none at all, and a LIMIT.
+ */
+import { type Accept, type AggregateItem, aggregateItems } from './aggregate-items.ts'
+import type { SeededRandom } from './seeded-random.ts'
 
 export interface GeneratedView {
   readonly sql: string
-  /** Every aggregate is exact: the answer equals DuckDB's own over the same rows. */
-  readonly isExact: boolean
+  /** Over `direct_events`, DuckDB's own answer or what the answer follows from. */
+  readonly directSql: string
+  /** How a column is compared where its text need not be equal. */
+  readonly accepts: ReadonlyMap<string, Accept>
   readonly isOrdered: boolean
+  readonly isOfMany: boolean
 }
 
 const keyExpressions = [
@@ -16,70 +24,22 @@ const keyExpressions = [
   'day',
   'price',
   'ratio',
+  'amount',
   "date_trunc('minute', ts)",
   "date_trunc('day', ts)",
   "date_trunc('month', ts)",
+  'time_bucket(INTERVAL 15 MINUTE, ts)',
   'hour(ts)',
   'CAST(ts AS DATE)',
   'CAST(ts AS TIMESTAMP)',
+  'CAST(CAST(ts AS TIMESTAMP) AS TIME)',
   'status // 100',
   'upper(host)',
   "CASE WHEN status >= 500 THEN 'error' WHEN status >= 400 THEN 'refused' ELSE 'fine' END",
   'length(host)',
   'CAST(status AS UINTEGER)',
+  'CAST(bytes AS HUGEINT)',
   "coalesce(host, '(none)')",
-] as const
-
-const exactAggregates = [
-  'count(*)',
-  'count(host)',
-  'count(bytes)',
-  'count_if(status >= 500)',
-  'sum(bytes)',
-  'sum(status)',
-  'sum(price)',
-  'sum(CASE WHEN flag THEN bytes ELSE 0 END)',
-  'sum(CAST(flag AS INTEGER))',
-  'avg(status)',
-  'avg(price)',
-  'avg(bytes)',
-  'min(host)',
-  'max(ts)',
-  'min(day)',
-  'max(price)',
-  'min(ratio)',
-  'max(ratio)',
-  'max(DISTINCT status)',
-  'min(CAST(status % 100 AS UTINYINT))',
-  'bool_and(flag)',
-  'bool_or(flag)',
-  'bit_and(status)',
-  'bit_or(bytes)',
-  'bit_xor(status)',
-  'arg_max(host, status)',
-  'arg_max(bytes, price)',
-  'arg_min(host, ts)',
-  'max_by(price, day)',
-  'first(host)',
-  'first(bytes)',
-  'last(host)',
-  'any_value(price)',
-  'round(sum(bytes) / count(*), 2)',
-  'sum(bytes) // greatest(count(*), 1) + min(status)',
-  'coalesce(max(status), 0) % 7',
-] as const
-
-const sketchAggregates = [
-  'approx_quantile(status, 0.5)',
-  'approx_quantile(bytes, 0.95)',
-  'approx_quantile(bytes, 0)',
-  'approx_quantile(price, 0.99)',
-  'approx_quantile(ratio, 0.5)',
-  'approx_quantile(bytes, [0.1, 0.9])',
-  'approx_count_distinct(host)',
-  'approx_count_distinct(ts)',
-  'approx_count_distinct(bytes)',
-  'approx_count_distinct(ratio)',
 ] as const
 
 const conditions = [
@@ -88,129 +48,276 @@ const conditions = [
   "host <> 'b'",
   'bytes IS NOT NULL',
   'price BETWEEN -5 AND 5',
+  'amount < 0',
   "ts >= TIMESTAMPTZ '2026-11-20 00:00:00+00'",
   'false',
 ] as const
 
+/** What is below the aggregation: rows as they are, or row by row something else, with the column `x`. */
+const sources: readonly { readonly from: string; readonly with?: string }[] = [
+  { from: '(SELECT unnest([host, upper(host), NULL]) AS x, * FROM events) AS e' },
+  {
+    from: '(SELECT unnest(CASE WHEN flag THEN [] WHEN day IS NULL THEN NULL ELSE [host, day::VARCHAR] END) AS x, unnest([1, 2]) AS y, * FROM events WHERE status >= 200) AS e',
+  },
+  { from: 'events AS e, unnest([host, status::VARCHAR]) AS u(x)' },
+  {
+    from: "events AS e CROSS JOIN unnest(string_split(host, '')) AS u(c) CROSS JOIN unnest([c, 'z']) AS w(x)",
+  },
+  { with: 'r AS (SELECT upper(host) AS x, * FROM events WHERE bytes IS NOT NULL)', from: 'r AS e' },
+  {
+    with: 'r AS (SELECT unnest([host, NULL]) AS z, * FROM events), s AS (SELECT unnest([z, day::VARCHAR]) AS x, * FROM r)',
+    from: 's AS e',
+  },
+]
+
 const windows = [
-  'sum(count(*)) OVER (ORDER BY {keys})',
-  'row_number() OVER (ORDER BY count(*) DESC)',
-  'lag(count(*)) OVER (ORDER BY {keys})',
-  'rank() OVER (ORDER BY count(*))',
-  'count(*) / sum(count(*)) OVER ()',
+  'sum(count(*)) OVER (PARTITION BY {part} ORDER BY {keys})',
+  'row_number() OVER (PARTITION BY {part} ORDER BY count(*) DESC, {keys})',
+  'lag(count(*)) OVER (PARTITION BY {part} ORDER BY {keys})',
+  'rank() OVER (PARTITION BY {part} ORDER BY count(*))',
+  'count(*) / sum(count(*)) OVER (PARTITION BY {part})',
+  'max(min(status)) OVER (PARTITION BY {part} ORDER BY {keys} ROWS BETWEEN 2 PRECEDING AND CURRENT ROW)',
+  'sum(sum(price)) OVER (PARTITION BY {part} ORDER BY {keys} ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING)',
 ] as const
 
-const maybe = <T>(arbitrary: fc.Arbitrary<T>) => fc.option(arbitrary, { nil: null, freq: 2 })
+/** What runs over the view `q`; the second text is what tells its rows apart, in the direct query. */
+const above = [
+  'SELECT {part} AS p, count(*) AS n, max(a0) AS m, min(n0) AS l FROM q GROUP BY p',
+  'SELECT {part} AS p, a0, n0 FROM q QUALIFY row_number() OVER (PARTITION BY {part} ORDER BY n0 DESC, {all}) <= 2',
+  "SELECT {part} AS p, 'a' AS w, n0 FROM q WHERE n0 > 1 UNION ALL SELECT {part}, 'b', sum(n0) FROM q GROUP BY ALL",
+  'SELECT {part} AS p, sum(n0) OVER (PARTITION BY {part} ORDER BY {all} ROWS 2 PRECEDING) AS s FROM q',
+  'SELECT {part} AS p, list(n0 ORDER BY n0) AS l, any_value(n0 ORDER BY n0) AS v FROM q GROUP BY ALL',
+  'SELECT DISTINCT {part} AS p, n0 FROM q',
+  'SELECT {part} AS p, n0 FROM q WHERE n0 > (SELECT avg(n0) FROM q AS o WHERE o.n0 IS NOT NULL)',
+] as const
 
-export const viewArbitrary: fc.Arbitrary<GeneratedView> = fc
-  .record({
-    keys: fc.uniqueArray(fc.constantFrom(...keyExpressions), { maxLength: 3 }),
-    keyStyle: fc.constantFrom(
-      'ordinal' as const,
-      'alias' as const,
-      'expression' as const,
-      'all' as const,
-    ),
-    exact: fc.array(
-      fc.tuple(fc.constantFrom(...exactAggregates), maybe(fc.constantFrom(...conditions))),
-      {
-        minLength: 1,
-        maxLength: 4,
-      },
-    ),
-    sketches: fc.array(
-      fc.tuple(fc.constantFrom(...sketchAggregates), maybe(fc.constantFrom(...conditions))),
-      { maxLength: 2 },
-    ),
-    where: maybe(fc.constantFrom(...conditions)),
-    having: maybe(fc.constantFrom('count(*) > 1', 'max(status) >= 400', 'a0 IS NOT NULL')),
-    order: maybe(fc.constantFrom('a0', '1 DESC', 'count(*) DESC', 'a0 NULLS FIRST')),
-    limit: maybe(fc.integer({ min: 0, max: 4 })),
-    window: maybe(fc.constantFrom(...windows)),
-  })
-  .map(({ keys, keyStyle, exact, sketches, where, having, order, limit, window }) => {
-    const aggregates = [...exact, ...sketches].map(
-      ([sql, filter], index) => `${filtered(sql, filter)} AS a${index}`,
-    )
-    const keyItems = keys.map((key, index) => `${key} AS k${index}`)
-    const groupings = {
-      ordinal: keys.map((_, index) => `${index + 1}`),
-      alias: keys.map((_, index) => `k${index}`),
-      expression: keys,
-      all: ['ALL'],
-    }
-    // DuckDB cannot see through GROUP BY ALL from inside a window.
-    const style = window !== null && keyStyle === 'all' ? 'expression' : keyStyle
-    // All keys at the end: the direct query then has one right order, as the compiled one always has.
-    const ties = keys.map((_, index) => `k${index}`)
-    const windowItem =
-      window === null || keys.length === 0
-        ? []
-        : [`${withTies(window, keys).replace('{keys}', keys.join(', '))} AS w`]
-    const isOrdered = order !== null || (limit !== null && ties.length > 0)
-    const sql = [
-      `SELECT ${[...keyItems, ...aggregates, ...windowItem].join(', ')}`,
-      'FROM events',
-      ...(where === null ? [] : [`WHERE ${where}`]),
-      ...(keys.length === 0 ? [] : [`GROUP BY ${groupings[style].join(', ')}`]),
-      ...(having === null ? [] : [`HAVING ${having}`]),
-      ...(isOrdered
-        ? [`ORDER BY ${[...(order === null ? [] : [order]), ...ties].join(', ')}`]
-        : []),
-      ...(limit === null ? [] : [`LIMIT ${limit}`]),
-    ].join('\n')
-    return { sql, isExact: sketches.length === 0, isOrdered }
-  })
-
-/** A function that numbers rows needs the ties decided in the direct query too. */
-function withTies(window: string, ties: readonly string[]): string {
-  return window.startsWith('row_number')
-    ? window.replace('DESC)', `DESC, ${ties.join(', ')})`)
-    : window
+interface Shape {
+  readonly isOfMany: boolean
+  readonly keys: readonly string[]
+  readonly source: { readonly from: string; readonly with?: string }
+  readonly items: readonly { readonly item: AggregateItem; readonly filter: string | null }[]
+  readonly bound: number
 }
 
-/** FILTER belongs to the aggregate; expressions around aggregates stay as they are. */
-function filtered(sql: string, filter: string | null): string {
-  const isCall = !sql.startsWith('round') && /^\w+\((?:[^()]|\([^()]*\))*\)$/.test(sql)
-  return filter === null || !isCall ? sql : `${sql} FILTER (WHERE ${filter})`
+export function generateView(random: SeededRandom, isOfMany: boolean): GeneratedView {
+  const shape = generateShape(random, isOfMany)
+  const kind = random.next()
+  if (kind < 0.12) return viewAbove(random, shape)
+  return kind < 0.3 && shape.keys.length > 0
+    ? viewOfGroupingSets(random, shape)
+    : plainView(random, shape)
 }
 
-export interface GeneratedRow {
-  /** SQL literals of ts to day. */
-  readonly values: readonly string[]
-  /** Which partial the row belongs to. */
-  readonly part: number
-  readonly partition: number
+function generateShape(random: SeededRandom, isOfMany: boolean): Shape {
+  const isPlain = random.chance(0.75)
+  const source = isPlain ? { from: 'events AS e' } : random.pick(sources)
+  const bound = random.pick([2, 5, 64])
+  const usable = aggregateItems.filter(
+    ({ bound: needs, needsPlace }) =>
+      (needs !== 'large' || bound === 64) && (isPlain || needsPlace !== true),
+  )
+  const ownKeys = isPlain ? keyExpressions : [...keyExpressions, 'x', 'x', 'x', 'x', 'x']
+  const keys = [...new Set(random.some(ownKeys, 3))]
+  const count = 1 + random.below(5)
+  const items = Array.from({ length: count }, () => ({
+    item: random.pick(usable),
+    filter: random.chance(0.35) ? random.pick(conditions) : null,
+  }))
+  return { isOfMany, keys, source, items, bound }
 }
 
-const orNull = (arbitrary: fc.Arbitrary<string>) => fc.option(arbitrary, { nil: 'NULL', freq: 5 })
+interface Texts {
+  readonly sql: string
+  readonly direct: string
+}
 
-const microsecondsArbitrary = fc.oneof(
-  // Most rows around two hours, some years off: late, early and before 1970.
-  fc.bigInt({ min: 1_795_132_800_000_000n, max: 1_795_140_000_000_000n }),
-  fc.bigInt({ min: -60_000_000_000_000_000n, max: 4_000_000_000_000_000n }),
-)
+/** The call of an item in the view and in the direct query. */
+function textsOf({ item, filter }: Shape['items'][number], bound: number): Texts {
+  const fill = (text: string) =>
+    text
+      .replaceAll('{f}', filter === null ? '' : ` FILTER (WHERE ${filter})`)
+      .replaceAll('{c}', filter ?? 'true')
+      .replaceAll('{bound}', `${bound}`)
+  return { sql: fill(item.sql), direct: fill(item.direct ?? item.sql) }
+}
 
-export const rowArbitrary: fc.Arbitrary<GeneratedRow> = fc.record({
-  values: fc.tuple(
-    orNull(microsecondsArbitrary.map((micros) => `make_timestamptz(${micros})`)),
-    orNull(fc.constantFrom('a', 'b', 'c', 'ü', '日本', '', 'A').map(quoteLiteral)),
-    orNull(fc.constantFrom('100', '200', '200', '204', '301', '404', '500', '599', '0')),
-    orNull(
-      fc.oneof(
-        fc.integer({ min: -50, max: 1000 }).map(String),
-        fc.bigInt({ min: -(2n ** 62n), max: 2n ** 62n }).map(String),
-      ),
-    ),
-    orNull(fc.integer({ min: -2000, max: 2000 }).map((cents) => `${cents / 100}`)),
-    orNull(
-      fc
-        .constantFrom('0.0', '-0.0', '1.5', '-1.5', '1e300', '-1e-300', '3.25', '0.1')
-        .map((number) => `CAST('${number}' AS DOUBLE)`),
-    ),
-    orNull(fc.constantFrom('true', 'false')),
-    orNull(fc.constantFrom('2026-11-20', '2026-11-21', '1969-12-31').map((d) => `DATE '${d}'`)),
-  ),
-  part: fc.integer({ min: 0, max: 3 }),
-  partition: fc.integer({ min: 0, max: 2 }),
+interface Clauses {
+  readonly list: readonly Texts[]
+  readonly clauses: readonly string[]
+  /** Behind them in the direct query: the order that the compiled view has by itself. */
+  readonly ties?: readonly string[]
+}
+
+/** The two statements: the view with its options, and the direct query over the same rows. */
+function statements({ source, bound }: Shape, { list, clauses }: Clauses): Texts {
+  const prefix = source.with === undefined ? '' : `WITH ${source.with} `
+  const body = (items: readonly string[]) =>
+    `${prefix}SELECT ${items.join(', ')}\nFROM ${source.from}\n${clauses.join('\n')}`
+  return {
+    sql: `${body(list.map(({ sql }) => sql))}\n-- millrace: distinct_exact_max = ${bound}`,
+    direct: body(list.map(({ direct }) => direct)),
+  }
+}
+
+interface ItemView {
+  readonly filter?: string
+  readonly where?: string
+  readonly having?: string
+  readonly bound?: number
+}
+
+/** One item of the table by its call, for each triple: a view of a known form. */
+export function viewOfCall(
+  call: string,
+  { filter, where, having, bound = 64 }: ItemView = {},
+): GeneratedView {
+  const item = aggregateItems.find(({ sql }) => sql === `${call}{f}`)
+  if (item === undefined) throw new Error(`${call} is not in the table.`)
+  const items = [{ item, filter: filter ?? null }]
+  const shape = { isOfMany: true, keys: [], source: { from: 'events AS e' }, items, bound }
+  const { keyItems, aggregates } = listOf(shape)
+  const clauses = [
+    ...(where === undefined ? [] : [`WHERE ${where}`]),
+    'GROUP BY e.triple',
+    ...(having === undefined ? [] : [`HAVING ${having}`]),
+  ]
+  const { sql, direct } = statements(shape, { list: [...keyItems, ...aggregates], clauses })
+  return { sql, directSql: direct, accepts: acceptsOf(shape), isOrdered: false, isOfMany: true }
+}
+
+/** A view that DuckDB answers directly, to the last digit. */
+export function viewOfSql(sql: string): GeneratedView {
+  return { sql, directSql: sql, accepts: new Map(), isOrdered: false, isOfMany: true }
+}
+
+const named = ({ sql, direct }: Texts, name: string): Texts => ({
+  sql: `${sql} AS ${name}`,
+  direct: `${direct} AS ${name}`,
 })
+const both = (sql: string): Texts => ({ sql, direct: sql })
+
+function listOf({ isOfMany, keys, items, bound }: Shape) {
+  const keyItems = [
+    ...(isOfMany ? [both('e.triple AS t')] : []),
+    ...keys.map((key, index) => both(`${key} AS k${index}`)),
+  ]
+  const aggregates = items.map((item, index) => named(textsOf(item, bound), `a${index}`))
+  return { keyItems, aggregates }
+}
+
+function acceptsOf({ items }: Shape): ReadonlyMap<string, Accept> {
+  const entries = items.flatMap(({ item }, index) =>
+    item.accept === undefined ? [] : [[`a${index}`, item.accept] as const],
+  )
+  return new Map(entries)
+}
+
+function plainView(random: SeededRandom, shape: Shape): GeneratedView {
+  const { isOfMany, keys } = shape
+  const { keyItems, aggregates } = listOf(shape)
+  const all = [...(isOfMany ? ['e.triple'] : []), ...keys]
+  const window = random.chance(0.25) && all.length > 0 ? random.pick(windows) : null
+  const isAllowedAll = window === null && all.length > 0
+  const style = random.pick(['ordinal', 'expression', ...(isAllowedAll ? ['all'] : [])])
+  const groups = {
+    ordinal: all.map((_, index) => `${index + 1}`),
+    expression: all,
+    all: ['ALL'],
+  }[style as 'ordinal']
+  const having = random.chance(0.2)
+    ? random.pick(['count(*) > 1', 'max(status) >= 400', 'sum(bytes) IS NOT NULL'])
+    : null
+  const tail = isOfMany ? [] : ending(random, keys)
+  const where = random.chance(0.3) ? [`WHERE ${random.pick(conditions)}`] : []
+  const clauses = [
+    ...where,
+    ...(all.length === 0 ? [] : [`GROUP BY ${groups.join(', ')}`]),
+    ...(having === null ? [] : [`HAVING ${having}`]),
+  ]
+  const windowItems = window === null ? [] : [both(`${filledWindow(window, isOfMany, all)} AS w`)]
+  const list = [...keyItems, ...aggregates, ...windowItems]
+  const own = statements(shape, { list, clauses: [...clauses, ...tail] })
+  const direct = statements(shape, { list, clauses: [...clauses, ...withTies(tail, keys)] })
+  return {
+    sql: own.sql,
+    directSql: direct.direct,
+    accepts: acceptsOf(shape),
+    isOrdered: tail.length > 0,
+    isOfMany,
+  }
+}
+
+function filledWindow(window: string, isOfMany: boolean, all: readonly string[]): string {
+  return window
+    .replace('{part}', isOfMany ? 'e.triple' : '1 + 1')
+    .replaceAll('{keys}', all.join(', '))
+}
+
+/** ORDER BY and LIMIT of a view that has them: by something that leaves ties. */
+function ending(random: SeededRandom, keys: readonly string[]): readonly string[] {
+  if (keys.length === 0 || random.chance(0.4)) return []
+  const order = random.pick(['count(*) DESC', 'max(status)', 'min(day) NULLS FIRST', 'k0 DESC'])
+  const limit = random.chance(0.6) ? [`LIMIT ${random.below(4)}`] : []
+  const offset = limit.length > 0 && random.chance(0.3) ? ['OFFSET 1'] : []
+  return [`ORDER BY ${order}`, ...limit, ...offset]
+}
+
+function withTies(tail: readonly string[], keys: readonly string[]): readonly string[] {
+  const ties = keys.map((_, index) => `k${index}`).join(', ')
+  return tail.map((clause) => (clause.startsWith('ORDER') ? `${clause}, ${ties}` : clause))
+}
+
+function viewOfGroupingSets(random: SeededRandom, shape: Shape): GeneratedView {
+  const { isOfMany, keys } = shape
+  const { keyItems, aggregates } = listOf(shape)
+  const [first = ''] = keys
+  const list = keys.join(', ')
+  const sets = random.pick([
+    `ROLLUP (${list})`,
+    `CUBE (${keys.slice(0, 2).join(', ')})${keys.length > 2 ? `, ${keys[2]}` : ''}`,
+    `GROUPING SETS ((${list}), (${first}), ())`,
+    `GROUPING SETS ((${first}), (${list}), (${first}))`,
+  ])
+  const groups = isOfMany ? `e.triple, ${sets}` : sets
+  const numbers = [both(`grouping(${list}) AS g`), both(`grouping(${first}) AS g0`)]
+  const having = random.chance(0.2) ? [`HAVING count(*) > 1 OR grouping(${first}) = 1`] : []
+  const items = [...keyItems, ...numbers, ...aggregates]
+  const { sql, direct } = statements(shape, {
+    list: items,
+    clauses: [`GROUP BY ${groups}`, ...having],
+  })
+  return { sql, directSql: direct, accepts: acceptsOf(shape), isOrdered: false, isOfMany }
+}
+
+/** Only aggregates with equal texts: what is above them shows nothing else. */
+function viewAbove(random: SeededRandom, shape: Shape): GeneratedView {
+  const isSimple = ({ item }: Shape['items'][number]) =>
+    item.accept === undefined && !/\[|list|histogram|top_k/.test(item.sql)
+  const items = shape.items.filter(isSimple)
+  if (items.length === 0) return plainView(random, shape)
+  const inner = { ...shape, items }
+  const { keyItems, aggregates } = listOf(inner)
+  const list = [...keyItems, ...aggregates, both('count(*) AS n0')]
+  const all = [...(shape.isOfMany ? ['e.triple'] : []), ...shape.keys]
+  const clauses = all.length === 0 ? [] : [`GROUP BY ${all.join(', ')}`]
+  const { sql, direct } = statements(inner, { list, clauses })
+  const names = [
+    ...(shape.isOfMany ? ['t'] : []),
+    ...shape.keys.map((_, index) => `k${index}`),
+    'n0',
+  ]
+  const template = random.pick(above)
+  // A mean over all triples would let one decide about another.
+  const isSafe = shape.isOfMany && template.includes('FROM q AS o') ? above[0] : template
+  const outer = isSafe
+    .replaceAll('{part}', shape.isOfMany ? 't' : '5')
+    .replaceAll('{all}', names.join(', '))
+  const wrap = (text: string) => `WITH q AS (${text}\n)\n${outer}`
+  return {
+    sql: wrap(sql),
+    directSql: wrap(direct),
+    accepts: new Map(),
+    isOrdered: false,
+    isOfMany: shape.isOfMany,
+  }
+}

@@ -37,8 +37,7 @@ function continuousReading(call: AggregateCall, quantile: string): string {
   const share = `any_value(${rank} - floor(${rank}))`
   if (integer.test(type) || type === 'DOUBLE') {
     const between = `CAST(${low} AS DOUBLE) * (1 - ${share}) + CAST(${high} AS DOUBLE) * ${share}`
-    // Of an infinity there is no share.
-    return `CASE WHEN ${low} = ${high} THEN CAST(${low} AS DOUBLE) ELSE ${between} END`
+    return `CASE WHEN ${share} = 0 THEN CAST(${low} AS DOUBLE) ELSE ${between} END`
   }
   const [, digits, scaleText] = /^DECIMAL\((\d+),(\d+)\)$/.exec(type) ?? []
   const scale = Number(scaleText)
