@@ -3,6 +3,7 @@ import { access, constants, mkdir, statfs } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { MillraceError } from '../../core/errors.ts'
 import type { LoadedPipeline } from '../../core/pipeline.ts'
+import type { CompiledView } from '../../core/views/compiled-view.ts'
 import { explainView, loadPipelines } from '../../stores/pipelines.ts'
 import { dataPlaces } from '../data-places.ts'
 import { readSettings, type Settings } from '../settings.ts'
@@ -125,9 +126,23 @@ async function explain(view: string, config: string | undefined): Promise<void> 
   }
   const { partial, merge, finalize } = explainView(found.view, found.table)
   const columns = found.view.columns.map(({ name, type }) => `${name} ${type}`).join(', ')
-  process.stdout.write(
-    `-- ${view}: ${columns}\n\n-- partial: rows to partials\n${partial};\n\n-- merge: partials of any split to one\n${merge};\n\n-- finalize: merged partials to the view's rows\n${finalize};\n`,
-  )
+  const sections = [
+    [`-- ${view}: ${columns}`, ...reasons(found.view).map((line) => `-- ${line}`)].join('\n'),
+    `-- partial: rows to partials\n${partial};`,
+    `-- merge: partials of any split to one\n${merge};`,
+    `-- finalize: merged partials to the view's rows\n${finalize};`,
+  ]
+  process.stdout.write(`${sections.join('\n\n')}\n`)
+}
+
+/** Why the SQL is what it is: each aggregate, what it promises and what it keeps, then the rest. */
+function reasons({ explanation }: CompiledView): readonly string[] {
+  if (explanation === undefined) return []
+  const { aggregates, notes } = explanation
+  return [
+    ...aggregates.map(({ sql, accuracy, states }) => `${sql}: ${accuracy}. Kept: ${states}.`),
+    ...notes,
+  ]
 }
 
 function findView(pipelines: readonly LoadedPipeline[], name: string) {

@@ -193,6 +193,8 @@ describe('millrace', () => {
     expect(code).toBe(0)
     const explained = await run(['doctor', '--explain', 'kpi_by_host'])
     expect(explained.output).toMatch(/-- partial:[\s\S]*-- merge:[\s\S]*-- finalize:/)
+    expect(explained.output).toMatch(/^-- sum\(bytes\): exact\. Kept: the total as DECIMAL/m)
+    expect(explained.output).toMatch(/^-- approx_quantile\(rt_ms, 0\.95\): within 1 % .* Kept: /m)
   })
 
   it('has a thread pool of its own size before anything uses it', async () => {

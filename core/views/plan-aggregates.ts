@@ -176,7 +176,8 @@ async function planCall(call: AstNode, registry: Registry, context: PlanContext)
   )
   const { accuracy, states } = aggregate
   const { sql: final, ...own } = typeof planned === 'string' ? { sql: planned } : planned
-  const explained = { accuracy, states, ...own, sql: await printer.text(call) }
+  const text = (await printer.text(call)).replaceAll('count_star()', 'count(*)')
+  const explained = { accuracy, states, ...own, sql: text }
   return { final, explained }
 }
 

@@ -28,14 +28,17 @@ export const countStar: Aggregate = {
 
 export const count: Aggregate = {
   ...counted,
-  takes: 'any type',
+  takes: '(x), any type; (DISTINCT x) with a declared bound',
+  accuracy:
+    'exact; DISTINCT up to distinct_exact_max values of a group, above as approx_count_distinct',
+  states: 'a BIGINT, merged by sum; DISTINCT the values themselves, and HyperLogLog registers',
   argumentCounts: [1],
   order: 'ignored',
   distinct: 'taken',
   plan: (call, states) =>
     call.isDistinct
       ? countDistinct(call, states)
-      : countOf(call, states, `count(${argument(call, 0).name})`),
+      : { ...counted, sql: countOf(call, states, `count(${argument(call, 0).name})`) },
 }
 
 /** Exact up to the declared bound, then the sketch: which of them, the number of values alone decides. */

@@ -61,7 +61,7 @@ export function extreme(name: 'min' | 'max'): Aggregate {
     argumentCounts: [1, 2],
     plan: (call, states) =>
       call.args.length === 1
-        ? extremeState(call, states, name)
+        ? { sql: extremeState(call, states, name), states: `the value so far, merged by ${name}` }
         : planGreatestValues(call, states, name === 'max' ? 'DESC' : 'ASC'),
   }
 }

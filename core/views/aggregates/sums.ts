@@ -130,10 +130,8 @@ function planDistinct(call: AggregateCall, states: StateRegistry, reading: strin
   }
 }
 
-const takes = 'integers, DECIMAL, BOOLEAN'
-
 export const sum: Aggregate = {
-  takes,
+  takes: 'integers, DECIMAL, BOOLEAN; DISTINCT with a declared bound',
   accuracy: 'exact',
   states: 'the total as DECIMAL(38,s), merged by sum',
   argumentCounts: [1],
@@ -149,7 +147,7 @@ export const sum: Aggregate = {
 }
 
 export const average: Aggregate = {
-  takes: 'integers, DECIMAL',
+  takes: 'integers, DECIMAL; DISTINCT with a declared bound',
   accuracy: 'exact total and count, divided once as DOUBLE',
   states: 'the total as DECIMAL(38,s) and the count, merged by sum',
   argumentCounts: [1],
