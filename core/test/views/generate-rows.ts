@@ -2,7 +2,7 @@
  * Random rows of many triples at once, made by DuckDB from a seed. Rows of one triple share `triple`;
  * `part` says which partial a row belongs to, whatever its place in the log.
  */
-export const rowsPerTripleMax = 40
+const rowsPerTripleMax = 40
 
 /** A pseudo-random number for each row and purpose. */
 const chance = (seed: number, purpose: number) => `(hash(t, i, ${seed * 64 + purpose}) >> 3)`

@@ -150,4 +150,4 @@ interface Means {
   readonly rest: string
 }
 
-export const powerOfTen = (exponent: number) => `CAST('1e${exponent}' AS DOUBLE)`
+const powerOfTen = (exponent: number) => `CAST('1e${exponent}' AS DOUBLE)`
