@@ -11,11 +11,13 @@ beforeAll(async () => {
   database = await openDatabase()
   compile = compilerFor(database)
   const values: Record<string, string> = {
+    triple: '0',
     ts: 'make_timestamptz(1795132800000000 + i * 1000)',
     host: "'h' || (i % [1, 10, 100, 1000, 5000, 20000][1 + i % 6])",
     status: '(i % 6)::INTEGER',
     bytes: '(exp(((i * 7919) % 20000) / 2000.0) * if(i % 50 = 0, -1, 1))::BIGINT',
     price: '((i * 31 % 2000) / 100.0)::DECIMAL(10,2)',
+    amount: '(i / 10000.0)::DECIMAL(38,4)',
     ratio: "if(i % 100 = 0, 'nan'::DOUBLE, sin(i))",
     flag: 'i % 2 = 0',
     day: "DATE '2026-11-20'",
