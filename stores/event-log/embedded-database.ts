@@ -10,6 +10,8 @@ import {
   mkdirSync,
   openSync,
   realpathSync,
+  statfsSync,
+  statSync,
 } from 'node:fs'
 import { join } from 'node:path'
 import { MillraceError } from '../../core/errors.ts'
@@ -17,6 +19,9 @@ import { checkMetaPages, checkPages } from './embedded-file-check.ts'
 import { formatKey, formatVersion, type LogStore } from './embedded-keys.ts'
 import { type OpenStore, openStore } from './embedded-store.ts'
 import { Transactions } from './embedded-transactions.ts'
+
+/** Room that a new log needs before its first append. */
+const newLogBytes = 1024 * 1024
 
 interface Shared {
   readonly transactions: Promise<Transactions>
@@ -45,7 +50,7 @@ export class LogDatabase implements AsyncDisposable {
     this.#diskReserveBytes = diskReserveBytes
   }
 
-  /** Throws DATA_DIRECTORY_UNUSABLE, EVENT_LOG_CORRUPT. */
+  /** Throws DATA_DIRECTORY_UNUSABLE, EVENT_LOG_CORRUPT, DISK_FULL. */
   static async open(directory: string, diskReserveBytes: number): Promise<LogDatabase> {
     const path = prepareDirectory(directory)
     const shared = await enter(path, directory)
@@ -142,9 +147,22 @@ function prepareDirectory(directory: string): string {
   try {
     mkdirSync(directory, { recursive: true })
     accessSync(directory, constants.W_OK)
+    for (const name of ['data.mdb', 'lock.mdb']) prepareFile(directory, join(directory, name))
     return realpathSync(directory)
   } catch (error) {
-    throw unusable(directory, error)
+    throw error instanceof MillraceError ? error : unusable(directory, error)
+  }
+}
+
+/** The driver ends the process with a signal when LMDB cannot open or begin one of its files. */
+function prepareFile(directory: string, path: string): void {
+  const found = statSync(path, { throwIfNoEntry: false })
+  if (found === undefined) {
+    const { bavail, bsize } = statfsSync(directory)
+    if (bavail * bsize < newLogBytes) throw diskFull(directory)
+  } else {
+    accessSync(path, constants.R_OK | constants.W_OK)
+    if (!found.isFile()) throw new Error(`'${path}' is not a file`)
   }
 }
 
@@ -158,6 +176,13 @@ function syncDirectory(directory: string): void {
       closeSync(descriptor)
     }
   }
+}
+
+function diskFull(directory: string): MillraceError {
+  return new MillraceError(
+    'DISK_FULL',
+    `Event log refused: '${directory}' has no room for a new one. Free some space.`,
+  )
 }
 
 function closedError(): MillraceError {

@@ -21,15 +21,9 @@ import {
 } from './embedded-nodes.ts'
 import { Damage, headerBytes, type MetaPage, number64, type PageFile } from './embedded-pages.ts'
 
-/** Pages that were taken and freed within one transaction may lie behind the end of the file. */
-const unwrittenPagesMax = 1 << 20
-
 /** Throws Damage, and EVENT_LOG_CORRUPT for a small value whose checksum does not agree. */
 export function checkTrees(file: PageFile, meta: MetaPage): void {
-  const pages = file.pages
-  if (meta.lastPage > pages + unwrittenPagesMax)
-    throw new Damage("the beginning of 'data.mdb' is damaged")
-  const used = new PageSet(meta.lastPage, pages)
+  const used = new PageSet(meta.lastPage, file.pages)
   new TreeCheck(file, meta, 'main', used).run()
   new TreeCheck(file, meta, 'free', used).run()
 }

@@ -17,9 +17,13 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 export const headerBytes = 24
 const magic = 0xbeefc0de
 const dataVersion = 2
+/** The flag of the tree of free pages; the main tree has none. */
+const integerKeys = 8
 const pageBytesMin = 512
 const pageBytesMax = 65_536
 const metaBytes = 168
+/** Pages that were taken and freed within one transaction may lie behind the end of the file. */
+const unwrittenPagesMax = 1 << 20
 /** Read at once when pages lie behind each other. */
 const windowPages = 64
 export const pageFlags = { branch: 1, leaf: 2, overflow: 4, meta: 8 } as const
@@ -90,7 +94,7 @@ export class PageFile implements Disposable {
       // Another process may commit meanwhile; damage stays.
       if (attempt < 100 && !first.equals(this.#metaBytes(0))) continue
       try {
-        const pair = [parseMeta(first, 0), parseMeta(second, 1)] as const
+        const pair = [this.#parseMeta(first, 0), this.#parseMeta(second, 1)] as const
         checkPair(...pair, this.pages)
         return pair[0].transaction > pair[1].transaction ? pair : [pair[1], pair[0]]
       } catch (error) {
@@ -146,22 +150,26 @@ export class PageFile implements Disposable {
   #metaBytes(index: number): Buffer {
     return this.read(index, 0, metaBytes)
   }
-}
 
-function parseMeta(bytes: Buffer, index: number): MetaPage {
-  const transaction = number64(bytes, 152)
-  const isMeta =
-    number64(bytes, 0) === index &&
-    bytes.readUInt16LE(18) === pageFlags.meta &&
-    bytes.readUInt32LE(24) === magic &&
-    (bytes.readUInt32LE(28) & 0xffff) === dataVersion &&
-    (transaction === 0 || transaction % 2 === index)
-  if (!isMeta) throw damagedBeginning()
-  return {
-    transaction,
-    lastPage: number64(bytes, 144),
-    free: parseTree(bytes, 48),
-    main: parseTree(bytes, 96),
+  #parseMeta(bytes: Buffer, index: number): MetaPage {
+    const transaction = number64(bytes, 152)
+    const isMeta =
+      number64(bytes, 0) === index &&
+      bytes.readUInt16LE(18) === pageFlags.meta &&
+      bytes.readUInt32LE(24) === magic &&
+      (bytes.readUInt32LE(28) & 0xffff) === dataVersion &&
+      bytes.readUInt32LE(48) === this.pageBytes &&
+      bytes.readUInt16LE(52) === integerKeys &&
+      bytes.readUInt32LE(96) === 0 &&
+      bytes.readUInt16LE(100) === 0 &&
+      (transaction === 0 || transaction % 2 === index)
+    if (!isMeta) throw damagedBeginning()
+    return {
+      transaction,
+      lastPage: number64(bytes, 144),
+      free: parseTree(bytes, 48),
+      main: parseTree(bytes, 96),
+    }
   }
 }
 
@@ -180,12 +188,11 @@ function parseTree(bytes: Buffer, at: number): Tree {
 
 function checkPair(first: MetaPage, second: MetaPage, pages: number): void {
   if (Math.abs(first.transaction - second.transaction) > 1) throw damagedBeginning()
-  for (const meta of [first, second]) {
-    for (const { root } of [meta.free, meta.main]) {
-      if (root === null) continue
-      if (root < 2 || root > meta.lastPage) throw damagedBeginning()
-      if (root >= pages) throw new Damage("'data.mdb' was cut off")
-    }
+  for (const { lastPage, free, main } of [first, second]) {
+    if (lastPage > pages + unwrittenPagesMax) throw damagedBeginning()
+    const roots = [free.root, main.root].filter((root) => root !== null)
+    if (roots.some((root) => root < 2 || root > lastPage)) throw damagedBeginning()
+    if (roots.some((root) => root >= pages)) throw new Damage("'data.mdb' was cut off")
   }
 }
 

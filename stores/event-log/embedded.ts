@@ -24,7 +24,7 @@ export interface EmbeddedEventLog extends EventLog {
   enforceRetention(): Promise<number>
 }
 
-/** Throws DATA_DIRECTORY_UNUSABLE, EVENT_LOG_CORRUPT. */
+/** Throws DATA_DIRECTORY_UNUSABLE, EVENT_LOG_CORRUPT, DISK_FULL. */
 export async function openEmbeddedEventLog(
   options: EmbeddedEventLogOptions,
 ): Promise<EmbeddedEventLog> {

@@ -33,6 +33,24 @@ test('damage at any place is refused with a sentence, or changes nothing', async
   expect(outcomes.some((outcome) => outcome.endsWith(' EVENT_LOG_CORRUPT'))).toBe(true)
 }, 60_000)
 
+test.each([
+  ['the page size of the second meta page', 1, 48],
+  ['the flags of a tree', 0, 53],
+  ['the last page', 1, 149],
+])('%s that is damaged is refused', async (_, page, place) => {
+  await using directory = await temporaryDirectory()
+  const { file, bytes } = await writtenLog(directory.path, textRecords('a'))
+  const at = page * bytes.readUInt32LE(48) + place
+  for (let bit = 0; bit < 8; bit += 1) {
+    const damaged = Buffer.from(bytes)
+    damaged[at] = (damaged[at] ?? 0) ^ (1 << bit)
+    await writeFile(file, damaged)
+    await expect(openEmbeddedEventLog({ directory: directory.path })).rejects.toMatchObject({
+      code: 'EVENT_LOG_CORRUPT',
+    })
+  }
+})
+
 test('the newest commit is not given up when its number is damaged', async () => {
   await using directory = await temporaryDirectory()
   const { file, bytes } = await writtenLog(directory.path, textRecords('a'))

@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { Clock } from '../../clock.ts'
@@ -184,6 +184,14 @@ describe('embedded event log', () => {
     const file = join(directory.path, 'file')
     await writeFile(file, '')
     await expect(openEmbeddedEventLog({ directory: file })).rejects.toMatchObject({
+      code: 'DATA_DIRECTORY_UNUSABLE',
+    })
+  })
+
+  test.each(['data.mdb', 'lock.mdb'])('%s that is not a file is refused', async (name) => {
+    await using directory = await temporaryDirectory()
+    await mkdir(join(directory.path, name))
+    await expect(openEmbeddedEventLog({ directory: directory.path })).rejects.toMatchObject({
       code: 'DATA_DIRECTORY_UNUSABLE',
     })
   })
