@@ -3,7 +3,7 @@
  * every part, every split and every run gives the same digits: window functions that number rows, frames
  * counted in rows, and aggregates that round, break ties or list what they meet.
  */
-import { type AstNode, isNode, nodesOf, textOf } from './ast.ts'
+import { type AstNode, fingerprint, isNode, nodesOf, textOf } from './ast.ts'
 import { refuse } from './refusal.ts'
 
 /** Aggregates whose result is the same in any order, for every type of argument. */
@@ -41,16 +41,10 @@ export function hasAnyOrder(name: string, types: readonly string[]): boolean {
   return exactInAnyOrder.has(name) && areExact
 }
 
-/** Functions that number rows one by one: equal rows need an order. */
-const peerless = new Set([
-  'row_number',
-  'lag',
-  'lead',
-  'ntile',
-  'first_value',
-  'last_value',
-  'nth_value',
-])
+/** Functions that look at single rows, whatever the frame: equal rows need an order. */
+const byRow = new Set(['row_number', 'ntile', 'lag', 'lead'])
+/** Functions that give the value of one row of the frame. */
+const ofFrame = new Set(['first_value', 'last_value', 'nth_value'])
 
 interface WindowContext {
   /** What orders the rows completely, behind the window's own order. */
@@ -59,26 +53,67 @@ interface WindowContext {
   readonly types: readonly string[]
 }
 
+interface Frame {
+  readonly byRows: boolean
+  /** All rows of the partition. */
+  readonly isWhole: boolean
+  readonly startsAtFirst: boolean
+}
+
+function frameOf(window: AstNode): Frame {
+  const [start, end] = [textOf(window['start']), textOf(window['end'])]
+  const byRows = start.endsWith('_ROWS') || end.endsWith('_ROWS')
+  const startsAtFirst = start === 'UNBOUNDED_PRECEDING'
+  // Without an order all rows are peers: a frame up to the current row has all of them.
+  const reachesLast =
+    end === 'UNBOUNDED_FOLLOWING' || (!byRows && nodesOf(window['orders']).length === 0)
+  return { byRows, isWhole: startsAtFirst && reachesLast, startsAtFirst }
+}
+
 export function orderedWindow(window: AstNode, { ties, types }: WindowContext): AstNode {
   const name = textOf(window['function_name']).toLowerCase()
-  const byRows = [window['start'], window['end']].some((bound) => textOf(bound).endsWith('_ROWS'))
-  const isFullFrame =
-    textOf(window['start']) === 'UNBOUNDED_PRECEDING' &&
-    textOf(window['end']) === 'UNBOUNDED_FOLLOWING'
-  if (peerless.has(name) || (byRows && !isFullFrame)) {
-    if (/GROUP|TIES/.test(textOf(window['exclude_clause']))) {
-      refuse(
-        window,
-        `${name}() OVER excludes peers from a frame counted in rows`,
-        'Rows with equal values are told apart by their keys here, so that there are no peers',
-        'Use a RANGE frame, or leave EXCLUDE out',
-      )
-    }
-    return { ...window, orders: [...nodesOf(window['orders']), ...ties()] }
+  const { byRows, isWhole, startsAtFirst } = frameOf(window)
+  const isAggregate = window['type'] === 'WINDOW_AGGREGATE'
+  if (byRow.has(name)) return withTies(window, ties())
+  if (ofFrame.has(name) || (isAggregate && byRows && !isWhole)) {
+    const isTold = byRows || isWhole || (name === 'first_value' && startsAtFirst)
+    return isTold || hasNoPeers(window, ties()) ? withTies(window, ties()) : refusePeers(window)
   }
-  if (window['type'] !== 'WINDOW_AGGREGATE' || hasAnyOrder(name, types)) return window
-  const own = nodesOf(window['arg_orders'])
-  return { ...window, arg_orders: [...own, ...argumentOrders(window)] }
+  if (!isAggregate || hasAnyOrder(name, types) || hasNoPeers(window, ties())) return window
+  if (!isWhole) return refusePeers(window)
+  return { ...window, arg_orders: [...nodesOf(window['arg_orders']), ...argumentOrders(window)] }
+}
+
+/** The window with its rows in one order; its frame has the same rows as before. */
+function withTies(window: AstNode, ties: readonly AstNode[]): AstNode {
+  if (/GROUP|TIES/.test(textOf(window['exclude_clause']))) {
+    refuse(
+      window,
+      `${textOf(window['function_name'])}() OVER excludes peers from its frame`,
+      'Rows with equal values are told apart by their keys here, so that there are no peers',
+      'Leave EXCLUDE out',
+    )
+  }
+  const own = nodesOf(window['orders'])
+  const whole = { start: 'UNBOUNDED_PRECEDING', end: 'UNBOUNDED_FOLLOWING' }
+  const frame = frameOf(window).isWhole ? whole : {}
+  return { ...window, ...frame, orders: [...own, ...ties] }
+}
+
+/** Whether the window's own partitions and order tell all rows apart. */
+function hasNoPeers(window: AstNode, ties: readonly AstNode[]): boolean {
+  const orders = nodesOf(window['orders']).map((order) => order['expression'])
+  const own = [...nodesOf(window['partitions']), ...orders.filter(isNode)].map(fingerprint)
+  return ties.every(({ expression }) => isNode(expression) && own.includes(fingerprint(expression)))
+}
+
+function refusePeers(window: AstNode): never {
+  return refuse(
+    window,
+    `${textOf(window['function_name'])}() OVER has a frame that ends among rows with equal values`,
+    'In which order those are taken would decide the result, or its last digits',
+    'Count the frame in rows (ROWS BETWEEN …), order by all keys, or cast the argument to a DECIMAL',
+  )
 }
 
 /** An aggregate above the aggregation, its rows in the order of its arguments. */
