@@ -6,7 +6,7 @@
 import { MillraceError } from '../../core/errors.ts'
 import type { OffsetRange } from '../../core/offsets.ts'
 import type { Clock } from '../clock.ts'
-import { bodyChecksum, encodeBatch, sealBatch } from './batch-codec.ts'
+import { type BatchOrigin, bodyChecksum, encodeBatch, sealBatch } from './batch-codec.ts'
 import type { LogDatabase } from './embedded-database.ts'
 import { batchKey, getSealed, type LogStore, producerKey, putSealed } from './embedded-keys.ts'
 import {
@@ -43,27 +43,15 @@ export function createProducer(parts: ProducerParts, topic: Topic, producerId: s
     records: readonly ProducedRecord[],
   ): Promise<OffsetRange> => {
     requirePartition(topic, partition)
-    const { database, clock } = parts
-    if (records.length === 0) {
-      const { end } = await database.view((store) => partitionState(store, topic, partition))
-      return { partition, from: end, until: end }
-    }
-    const nowMs = clock.now()
-    const limits = { recordBytesMax: parts.recordBytesMax, batchBytesMax }
-    const packed = packRecords(records, nowMs, limits)
-    const stored = encodeBatch(packed, { producerId, sequence, appendedAtMs: nowMs })
-    const bodyCrc = bodyChecksum(stored)
-    const outcome = await database.write(stored.length, (store) => {
+    const nowMs = parts.clock.now()
+    const batch = prepareBatch(parts, records, { producerId, sequence, appendedAtMs: nowMs })
+    const outcome = await parts.database.write(batch?.stored.length ?? 0, (store) => {
       const outcomes = readOutcomes(store, topic, partition, producerId)
       const earlier = outcomeOf(outcomes, sequence, { producerId, partition })
       if (earlier !== undefined) return earlier
-      const state = partitionState(store, topic, partition)
-      sealBatch(stored, state.end, bodyCrc)
-      const until = state.end + BigInt(packed.count)
-      void store.put(batchKey(topic.id, partition, state.end), stored)
-      const bytes = state.bytes + BigInt(stored.length)
-      putPartitionState(store, topic, partition, { ...state, end: until, bytes })
-      const added = { sequence, from: state.end, until }
+      const from = partitionState(store, topic, partition).end
+      const until = batch === null ? from : putBatch(store, topic, partition, batch)
+      const added = { sequence, from, until }
       const kept = [added, ...outcomes].slice(0, outcomesMax)
       putSealed(store, producerKey(topic.id, partition, producerId), encodeOutcomes(kept, nowMs))
       return added
@@ -75,19 +63,57 @@ export function createProducer(parts: ProducerParts, topic: Topic, producerId: s
   return { append, [Symbol.asyncDispose]: async () => {} }
 }
 
-/** What a repeated call gets; undefined for a new sequence. */
+interface PreparedBatch {
+  readonly stored: Buffer
+  readonly count: number
+  readonly bodyCrc: number
+}
+
+/** What does not depend on the place in the log. Null: no records. */
+function prepareBatch(
+  { recordBytesMax }: ProducerParts,
+  records: readonly ProducedRecord[],
+  origin: BatchOrigin,
+): PreparedBatch | null {
+  if (records.length === 0) return null
+  const packed = packRecords(records, origin.appendedAtMs, { recordBytesMax, batchBytesMax })
+  const stored = encodeBatch(packed, origin)
+  return { stored, count: packed.count, bodyCrc: bodyChecksum(stored) }
+}
+
+/** Only inside a transaction. Returns the new end of the partition. */
+function putBatch(
+  store: LogStore,
+  topic: Topic,
+  partition: number,
+  { stored, count, bodyCrc }: PreparedBatch,
+): bigint {
+  const state = partitionState(store, topic, partition)
+  sealBatch(stored, state.end, bodyCrc)
+  void store.put(batchKey(topic.id, partition, state.end), stored)
+  const end = state.end + BigInt(count)
+  const bytes = state.bytes + BigInt(stored.length)
+  putPartitionState(store, topic, partition, { ...state, end, bytes })
+  return end
+}
+
+/** What a repeated call gets; undefined for the next sequence. */
 function outcomeOf(
   outcomes: readonly Outcome[],
   sequence: number,
   who: { readonly producerId: string; readonly partition: number },
 ): Outcome | undefined {
   const newest = outcomes[0]
-  if (newest === undefined || sequence > newest.sequence) return undefined
+  // A producer that was idle for the retention time is forgotten and may go on where it was.
+  if (newest === undefined || sequence === newest.sequence + 1) return undefined
   const found = outcomes.find((outcome) => outcome.sequence === sequence)
   if (found !== undefined) return found
+  const what = `producer '${who.producerId}' has appended sequence ${newest.sequence} to partition ${who.partition}, and`
   throw new MillraceError(
     'LEASE_LOST',
-    `Append refused: producer '${who.producerId}' has appended sequence ${newest.sequence} to partition ${who.partition}, and the outcome of ${sequence} is no longer kept. Another process uses this name, or this one counts anew: go on after the last sequence or take a fresh name.`,
+    sequence > newest.sequence
+      ? `Append refused: ${what} ${sequence} does not follow it. Append what lies between first, or take a fresh name.`
+      : `Append refused: ${what} the outcome of ${sequence} is no longer kept. Another process uses this name, or this one counts anew: go on after the last sequence or take a fresh name.`,
   )
 }
 

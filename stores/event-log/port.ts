@@ -40,8 +40,10 @@ export interface Producer extends AsyncDisposable {
   /**
    * Appends records to one partition, all or none, in order. Resolves when they are durable.
    * `sequence` counts the calls of this producer per partition from 0: a call repeated with the same
-   * sequence (a lost reply) returns the first outcome and appends nothing. Safe to call
-   * concurrently for different partitions. Throws RECORD_TOO_LARGE, DISK_FULL, TOPIC_UNKNOWN,
+   * sequence (a lost reply) returns the first outcome and appends nothing; one that leaves a sequence
+   * out is refused, so that what failed can still be appended. Safe to call concurrently for different
+   * partitions. Throws
+   * RECORD_TOO_LARGE, DISK_FULL, TOPIC_UNKNOWN, LEASE_LOST (another sequence was expected),
    * EVENT_LOG_UNAVAILABLE (retryable: call again with the same sequence).
    */
   append(

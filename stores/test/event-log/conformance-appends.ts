@@ -85,6 +85,22 @@ export function describeAppends(withTopic: WithTopic): void {
     await other[Symbol.asyncDispose]()
   })
 
+  test('an append that leaves a sequence out is refused, and goes through after it', async () => {
+    const { harness, log, topic } = await withTopic(1)
+    await using _ = harness
+    await using producer = await log.producer(topic, randomUUID())
+    await producer.append(0, 0, textRecords('a'))
+    await expect(producer.append(0, 2, textRecords('c'))).rejects.toMatchObject({
+      code: 'LEASE_LOST',
+    })
+    // A call without records counts too, and has an outcome of its own.
+    const empty = await producer.append(0, 1, [])
+    expect(empty).toEqual({ partition: 0, from: 1n, until: 1n })
+    await producer.append(0, 2, textRecords('c'))
+    expect(await producer.append(0, 1, [])).toEqual(empty)
+    expect(textsOf(await readAll(log, topic, start))).toEqual(['a', 'c'])
+  })
+
   test('sequences of different partitions and producers are apart', async () => {
     const { harness, log, topic } = await withTopic(2)
     await using _ = harness
