@@ -53,7 +53,7 @@ async function answers(sql: string, change = (finalize: string) => finalize): Pr
       })
       const merged = `(${view.mergeSql(`(${partials.join(' UNION ALL ')})`)})`
       const rows = await rowTexts(database, change(view.finalizeSql(merged)))
-      found.add(JSON.stringify(rows.toSorted()))
+      found.add(JSON.stringify(rows.toSorted((a, b) => (a < b ? -1 : 1))))
     }
   }
   return found.size
