@@ -7,12 +7,14 @@ import {
   type AstNode,
   type AstValue,
   columnReference,
+  fingerprint,
   isNode,
   nodesOf,
   rewrite,
   selectNode,
   textOf,
   walk,
+  withAlias,
 } from './ast.ts'
 import { functionName, isAggregateCall } from './function-rules.ts'
 import { refuse } from './refusal.ts'
@@ -25,6 +27,8 @@ interface Context {
   readonly functions: ReadonlyMap<string, FunctionFacts>
   /** Names and types of a query node over the merged partials; rejects where it does not bind alone. */
   readonly describe: (query: AstNode) => Promise<readonly Column[]>
+  /** The name that DuckDB gives an item without an alias. */
+  readonly nameOf: (item: AstNode) => Promise<string>
 }
 
 /** Common table expressions that a query node may name, in order. */
@@ -149,7 +153,21 @@ async function orderedSelect(select: AstNode, scope: Scope, context: Context): P
     if (!calls.includes(node) || hasAnyOrder(functionName(node), own)) return undefined
     return orderedCall(rewriteInside(node, replace))
   }
-  return { ...rewrite(expressions, replace), from_table: from ?? null, cte_map: map ?? { map: [] } }
+  const ordered = rewrite(expressions, replace)
+  const select_list = await withNames(nodesOf(select['select_list']), ordered, context)
+  return { ...ordered, select_list, from_table: from ?? null, cte_map: map ?? { map: [] } }
+}
+
+/** An item that has been given an order keeps the name that it had without. */
+async function withNames(before: readonly AstNode[], ordered: AstNode, context: Context) {
+  const items: AstNode[] = []
+  for (const [index, item] of nodesOf(ordered['select_list']).entries()) {
+    const original = before[index] ?? item
+    const isNamed = textOf(item['alias']) !== '' || fingerprint(item) === fingerprint(original)
+    const hasStar = [...ownExpressions(original)].some((node) => node['class'] === 'STAR')
+    items.push(isNamed || hasStar ? item : withAlias(item, await context.nameOf(original)))
+  }
+  return items
 }
 
 function rewriteInside(node: AstNode, replace: (node: AstNode) => AstNode | undefined): AstNode {

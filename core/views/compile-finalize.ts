@@ -22,6 +22,8 @@ import type { SqlPrinter } from './sql-printer.ts'
 
 interface FinalizeRequest {
   readonly root: AstNode
+  /** The names that DuckDB gives the view's columns, as it is written. */
+  readonly names: readonly string[]
   readonly aggregation: Aggregation
   readonly resolved: ResolvedAggregation
   readonly plan: PartialPlan
@@ -55,8 +57,9 @@ export async function compileFinalize(request: FinalizeRequest): Promise<FinalQu
     aggregation: finalSelect,
     functions,
     describe: async (node) => await describe(await printer.query(node)),
+    nameOf: async (item) => await printer.text(item),
   })
-  return await printFinal(ordered, { printer, place, describe })
+  return await printFinal(ordered, { names: request.names, printer, place, describe })
 }
 
 /** What stands for each aggregate and each grouping(), by fingerprint. */
@@ -123,52 +126,71 @@ function replaceAggregation(
 }
 
 interface PrintContext {
+  readonly names: readonly string[]
   readonly printer: SqlPrinter
   readonly place: (text: string) => (input: string) => string
   readonly describe: (text: string) => Promise<readonly Column[]>
 }
 
-const hugeinteger = /(?<!U)HUGEINT\b/
+const hugeinteger = /(?<!U)HUGEINT\b/g
 
-/**
- * Prints the finalize statement. A HUGEINT column becomes DECIMAL(38,0): Parquet and Delta have no
- * HUGEINT, and DuckDB writes one as DOUBLE, silently.
- */
+/** A HUGEINT becomes DECIMAL(38,0): Parquet and Delta have none, and DuckDB writes one as DOUBLE, silently. */
+function storableType(type: string): string {
+  return type.replaceAll(hugeinteger, 'DECIMAL(38,0)')
+}
+
+/** Prints the finalize statement, its columns under the view's names and of types that can be stored. */
 async function printFinal(statement: AstNode, context: PrintContext): Promise<FinalQuery> {
-  const { printer, place, describe } = context
+  const { names, printer, place, describe } = context
   const text = await printer.query(statement)
   const columns = await describe(text)
-  if (!columns.some(({ type }) => hugeinteger.test(type))) return { columns, sql: place(text) }
-  const storable = columns.map(({ name, type }) => {
-    const quoted = quoteIdentifier(name)
-    return hugeinteger.test(type) ? `CAST(${quoted} AS ${storableType(type)}) AS ${quoted}` : quoted
+  const changes = columns.map(({ name, type }, index) => ({
+    name: names[index] ?? name,
+    isRenamed: (names[index] ?? name) !== name,
+    cast: storableType(type) === type ? null : storableType(type),
+  }))
+  if (changes.every(({ isRenamed, cast }) => !isRenamed && cast === null)) {
+    return { columns, sql: place(text) }
+  }
+  const changed = (await changedInPlace(statement, changes, printer)) ?? wrapped(text, changes)
+  return { columns: await describe(changed), sql: place(changed) }
+}
+
+interface ColumnChange {
+  readonly name: string
+  readonly isRenamed: boolean
+  /** The type to cast to, or null. */
+  readonly cast: string | null
+}
+
+function wrapped(text: string, changes: readonly ColumnChange[]): string {
+  const inner = changes.map((_, index) => `c${index}`)
+  const items = changes.map(({ name, cast }, index) => {
+    const value = cast === null ? `c${index}` : `CAST(c${index} AS ${cast})`
+    return `${value} AS ${quoteIdentifier(name)}`
   })
-  const inner = await castInPlace(statement, columns, printer)
-  const castText = inner ?? `SELECT ${storable.join(', ')} FROM (${text})`
-  return { columns: await describe(castText), sql: place(castText) }
+  return `SELECT ${items.join(', ')} FROM (${text}) AS __final(${inner.join(', ')})`
 }
 
-function storableType(type: string): string {
-  return type.replaceAll(new RegExp(hugeinteger, 'g'), 'DECIMAL(38,0)')
-}
-
-/** The casts in the SELECT list itself where it has one item per column, which keeps ORDER BY on top. */
-async function castInPlace(
+/** In the SELECT list itself where it has one item per column, which keeps ORDER BY on top. */
+async function changedInPlace(
   statement: AstNode,
-  columns: readonly Column[],
+  changes: readonly ColumnChange[],
   printer: SqlPrinter,
 ): Promise<string | null> {
   const items = nodesOf(statement['select_list'])
   const isPlain =
-    items.length === columns.length && ![...walk(items)].some((n) => n['class'] === 'STAR')
+    items.length === changes.length && ![...walk(items)].some((n) => n['class'] === 'STAR')
   if (statement['type'] !== 'SELECT_NODE' || !isPlain) return null
   const list: AstNode[] = []
-  for (const [index, item] of items.entries()) {
-    const { name, type } = columns[index] ?? { name: '', type: '' }
-    const target = await printer.expression(`CAST(x AS ${storableType(type)})`)
-    list.push(
-      hugeinteger.test(type) ? withAlias({ ...target, child: withAlias(item, '') }, name) : item,
-    )
+  for (const [index, { name, isRenamed, cast }] of changes.entries()) {
+    const item = items[index] ?? {}
+    if (cast === null) {
+      list.push(isRenamed ? withAlias(item, name) : item)
+      continue
+    }
+    const target = await printer.expression(`CAST(x AS ${cast})`)
+    list.push(withAlias({ ...target, child: withAlias(item, '') }, name))
   }
   return await printer.query({ ...statement, select_list: list })
 }

@@ -43,8 +43,19 @@ export async function compileView(request: CompileRequest): Promise<CompiledView
     return await compile(request)
   } catch (error) {
     if (error instanceof ViewRefusal) throw refusalError(request.source, error.refusal)
-    throw error
+    if (!isDuckDbError(error)) throw error
+    throw refusalError(request.source, {
+      location: -1,
+      what: `DuckDB runs it as it is, but not in parts: ${error.message.split('\n')[0]}`,
+      reason: 'The compiler does not know this form',
+      remedy: 'Write it in a simpler form, e.g. with common table expressions, and report it',
+    })
   }
+}
+
+/** What the binder says of our own statements, as opposed to an error of this program. */
+function isDuckDbError(error: unknown): error is Error {
+  return error instanceof Error && /^(Binder|Catalog|Parser|Conversion) Error/.test(error.message)
 }
 
 async function compile(request: CompileRequest): Promise<CompiledView> {
@@ -55,7 +66,7 @@ async function compile(request: CompileRequest): Promise<CompiledView> {
   const root = await parseSelect(source.sql, parser)
   await refuseUnstableCalls(parser, root)
   const aggregation = findAggregation(root, { table: request.table, functions })
-  await refuseUnbound(source.sql, table, parser)
+  const columns = await boundColumns(source.sql, table, parser)
   const printer = new SqlPrinter(parser, table)
   const rows = await rowSourceOf(aggregation, { table, parser, printer })
   const rowPrinter = new SqlPrinter(parser, { name: request.table, columns: rowColumns(rows) })
@@ -71,6 +82,7 @@ async function compile(request: CompileRequest): Promise<CompiledView> {
   })
   const final = await compileFinalize({
     root,
+    names: columns.map(({ name }) => name),
     aggregation,
     resolved,
     plan,
@@ -131,12 +143,16 @@ async function parseSelect(sql: string, parser: SqlParser): Promise<AstNode> {
   return statement['node']
 }
 
-/** Lets DuckDB's binder check the view as it stands, for its messages and places. */
-async function refuseUnbound(sql: string, table: EmptyTable, parser: SqlParser): Promise<void> {
+/** Lets DuckDB's binder check the view as it stands, for its messages and places, and name its columns. */
+async function boundColumns(
+  sql: string,
+  table: EmptyTable,
+  parser: SqlParser,
+): Promise<readonly Column[]> {
   // The statement starts on a line of its own, so that DuckDB's line numbers are the file's plus one.
   const statement = sql.replace(/;\s*(--[^\n]*\s*)*$/, '')
   try {
-    await parser.describe(`\n${statement}\n`, [table])
+    return await parser.describe(`\n${statement}\n`, [table])
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
     throw new ViewRefusal({
