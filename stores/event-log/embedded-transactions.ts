@@ -99,6 +99,9 @@ export class Transactions implements AsyncDisposable {
   }
 
   async #recover(): Promise<void> {
+    // A run that was under way may have been past its last look.
+    while (this.#running !== null && this.#isBroken) await this.#running
+    if (!this.#isBroken) return
     this.#pump()
     await this.#running
     if (this.#isBroken || this.#isClosed)
