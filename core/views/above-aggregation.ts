@@ -12,6 +12,7 @@ import {
   nodesOf,
   rewrite,
   selectNode,
+  starNode,
   textOf,
   walk,
   withAlias,
@@ -246,20 +247,6 @@ function refuseTies(window: AstNode): never {
     'Nothing tells its rows apart by name',
     'Put the join into a common table expression that names its columns',
   )
-}
-
-const starNode: AstNode = {
-  class: 'STAR',
-  type: 'STAR',
-  alias: '',
-  query_location: 0,
-  relation_name: '',
-  exclude_list: [],
-  replace_list: [],
-  columns: false,
-  expr: null,
-  qualified_exclude_list: [],
-  rename_list: [],
 }
 
 async function describeIn(select: AstNode, query: AstNode, scope: Scope, context: Context) {

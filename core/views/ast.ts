@@ -144,3 +144,18 @@ export function selectNode(fields: AstNode): AstNode {
 export function statementOf(node: AstNode): AstNode {
   return { error: false, statements: [{ node, named_param_map: [] }] }
 }
+
+/** `*`, as a node of a SELECT list. */
+export const starNode: AstNode = {
+  class: 'STAR',
+  type: 'STAR',
+  alias: '',
+  query_location: 0,
+  relation_name: '',
+  exclude_list: [],
+  replace_list: [],
+  columns: false,
+  expr: null,
+  qualified_exclude_list: [],
+  rename_list: [],
+}

@@ -7,6 +7,7 @@ import {
   nodesOf,
   rewrite,
   selectNode,
+  starNode,
   textOf,
   walk,
   withAlias,
@@ -114,7 +115,7 @@ export function lateralLevels(from: AstNode): Lateral {
   const isFirst = below.levels.length === 0
   const level = selectNode({
     select_list: [
-      star,
+      starNode,
       withAlias(functionCall('unnest', isFirst ? list : unqualified(list)), element),
     ],
     from_table: isFirst ? below.reference : { type: 'SUBQUERY', alias: table },
@@ -125,20 +126,6 @@ export function lateralLevels(from: AstNode): Lateral {
     levels: [...below.levels, level],
     qualifiers: [...below.qualifiers, textOf(right['alias']) || 'unnest'],
   }
-}
-
-const star: AstNode = {
-  class: 'STAR',
-  type: 'STAR',
-  alias: '',
-  query_location: 0,
-  relation_name: '',
-  exclude_list: [],
-  replace_list: [],
-  columns: false,
-  expr: null,
-  qualified_exclude_list: [],
-  rename_list: [],
 }
 
 /** The SELECT over the table and its lists as one over the last of their levels. */
