@@ -11,6 +11,7 @@ import { PlannedStatement } from '../stores/engine/planned-statement.ts'
 import { enrichmentInput, isOwnFault } from '../stores/enrich-rows.ts'
 import type { RecordBatch } from '../stores/event-log/port.ts'
 import { encodeTextRows, hasTextForm, rowTextSql } from '../stores/hot-store/text-rows.ts'
+import { isOutOfMemory } from './lake-writer.ts'
 import { isShort } from './lines/line-table.ts'
 
 export interface RangeRows {
@@ -55,7 +56,10 @@ export class LiveRows {
     return new LiveRows(session, loaded, enrich, recordBytesMax)
   }
 
-  /** Null when the micro-batch needs tables: values that are no lines, or a row on which `curated.sql` fails. */
+  /**
+   * Null when the micro-batch needs tables: values that are no lines, a row on which `curated.sql` fails,
+   * or long records for which this database has no memory.
+   */
   async rowsOf(batches: readonly RecordBatch[]): Promise<RowsByPartition | null> {
     const filled = batches.filter(({ count }) => count > 0)
     if (!filled.every((batch) => this.#isPlain(batch))) return null
@@ -75,7 +79,7 @@ export class LiveRows {
         ]),
       )
     } catch (error) {
-      if (isOwnFault(error)) throw error
+      if (isOwnFault(error) && !isOutOfMemory(error)) throw error
       return null
     }
   }

@@ -50,6 +50,19 @@ it('are the rows that the lake gets', async () => {
   await fc.assert(property, { numRuns: 15 })
 })
 
+it('leaves long records that it has no memory for to the tables', async () => {
+  await using speed = await SpeedFixture.open({
+    'http/pipeline.yml': jsonPipeline,
+    'http/curated.sql': 'SELECT * FROM input',
+  })
+  const host = 'x'.repeat(900_000)
+  const values = Array.from({ length: 20 }, () => JSON.stringify({ host, status: 200 }))
+  await speed.produce('logs', 0, values)
+  await speed.runToEnd({}, { recordBytesMax: 1 << 20, fileRecordsMin: 2000 })
+  const lengths = (await speed.lakeRows('http', 'curated')).map((row) => `${row['host']}`.length)
+  expect(lengths).toEqual(values.map(() => host.length))
+})
+
 function day(date: unknown): unknown {
   return date instanceof Date ? date.toISOString().slice(0, 10) : date
 }
